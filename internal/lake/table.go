@@ -1,0 +1,77 @@
+package lake
+
+import (
+	"context"
+	"time"
+)
+
+// Object is one stored object of a known version. Size is exact: a mounted
+// file has this size before a byte is fetched.
+type Object struct {
+	Bucket   string
+	Key      string // bytes, not a path: never cleaned nor decoded
+	Size     int64
+	ETag     string // with its quotes, as S3 gives it; empty: not known
+	Version  string // S3 version id; empty on buckets without versions
+	Modified time.Time
+}
+
+// URI spells the object as s3://bucket/key.
+func (o Object) URI() string { return "s3://" + o.Bucket + "/" + o.Key }
+
+// Need is what a statement wants of one table. A filter that could not be
+// understood is simply absent: pruning by a Need only ever drops files that
+// cannot hold a matching row.
+type Need struct {
+	Columns []string // nil: all; empty but not nil: only the number of rows
+	Filters []Filter // all must hold
+}
+
+// Filter is a simple predicate on one top-level column.
+type Filter struct {
+	Column string
+	Op     Op
+	Values []string // text of the constants: one for comparisons, any number for In
+}
+
+// Op is a comparison of a Filter.
+type Op string
+
+// The comparisons that pruning understands.
+const (
+	Eq        Op = "="
+	NotEq     Op = "<>"
+	Less      Op = "<"
+	LessEq    Op = "<="
+	Greater   Op = ">"
+	GreaterEq Op = ">="
+	In        Op = "IN"
+	IsNull    Op = "IS NULL"
+	IsNotNull Op = "IS NOT NULL"
+)
+
+// Table is a named table of any lake format.
+type Table interface {
+	Schema() Schema
+	// Plan says which objects hold the rows that n may match, and which SQL
+	// reads them. It may list and read metadata, never data.
+	Plan(ctx context.Context, n Need) (Scan, error)
+}
+
+// Scan is a planned read of one table: its objects and the SELECT over them.
+type Scan struct {
+	Objects []Object
+	Columns []string // names in the files of the columns that will be read; nil: all
+	// SQL gives the SELECT that reads the objects from the local paths, one
+	// path for each object in the same order. It yields the table's columns.
+	SQL func(local []string) string
+}
+
+// Bytes is the size of all objects together.
+func (s Scan) Bytes() int64 {
+	var n int64
+	for _, o := range s.Objects {
+		n += o.Size
+	}
+	return n
+}
