@@ -1,0 +1,18 @@
+# Every target is one command that can be typed as well; see README.md.
+.PHONY: demo test check fuzz bench soak
+
+demo: ## the main job, offline, in one process
+	go run ./cmd/lakeport demo
+
+test: ## what README's second command does
+	./test.sh
+
+check: ## formatter and static analysis
+	./test.sh check
+
+fuzz: ## every fuzz target, FUZZTIME each
+	./test.sh fuzz $${FUZZTIME:-60s}
+
+bench: ## the benchmarks that bench/README.md describes
+	go test -run='^$$' -bench=. -benchtime=1s ./internal/iam ./internal/wire/mysql
+	go run ./cmd/lakeport bench

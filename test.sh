@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Passes the tests on a fresh Debian machine that has Go, g++ and git: installs
+# the real clients that the tests drive, then checks, tests and fuzzes shortly.
+#
+#   ./test.sh            everything (also: ./test.sh all)
+#   ./test.sh check      formatter and static analysis only
+#   ./test.sh setup      install the clients only
+#   ./test.sh fuzz 60s   every fuzz target for this long each
+set -euo pipefail
+cd "$(dirname "$0")"
+cache=$PWD/.cache
+venv=$cache/venv
+connectorj=8.0.33
+
+root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+setup() {
+  local missing=()
+  command -v mariadb >/dev/null || missing+=(mariadb-client)
+  command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+  command -v javac >/dev/null || missing+=(default-jdk-headless)
+  command -v mvn >/dev/null || missing+=(maven)
+  command -v g++ >/dev/null || missing+=(g++)
+  if [ ${#missing[@]} -gt 0 ]; then
+    root apt-get update -qq
+    root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+  fi
+  if ! "$venv/bin/python" -c 'import pymysql, boto3' 2>/dev/null || [ ! -x "$venv/bin/aws" ]; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q pymysql==1.2.4 boto3 awscli
+  fi
+  if [ ! -f "$cache/java/mysql-connector-java-$connectorj.jar" ]; then
+    mvn -q dependency:copy -Dartifact="mysql:mysql-connector-java:$connectorj" -DoutputDirectory="$cache/java"
+  fi
+}
+
+check() {
+  local bad
+  bad=$(gofmt -l $(git ls-files '*.go'))
+  if [ -n "$bad" ]; then echo "not gofmt-clean (run gofmt -w):"; echo "$bad"; exit 1; fi
+  go vet ./...
+}
+
+fuzz() {
+  local span=$1 pkg target
+  grep -rlE '^func Fuzz' --include='*_test.go' internal cmd | xargs -n1 dirname | sort -u | while read -r pkg; do
+    grep -hoE '^func Fuzz[A-Za-z0-9]+' "$pkg"/*_test.go | awk '{print $2}' | while read -r target; do
+      echo "fuzz $pkg $target"
+      go test -run='^$' -fuzz="^$target\$" -fuzztime="$span" "./$pkg" >"$cache/fuzz.log" 2>&1 </dev/null || { cat "$cache/fuzz.log"; exit 1; }
+    done
+  done
+}
+
+mkdir -p "$cache"
+export PATH=$venv/bin:$PATH LAKEPORT_CONNECTORJ=$cache/java/mysql-connector-java-$connectorj.jar
+# The machine's own AWS settings must not reach the tests.
+unset "${!AWS_@}" || true
+export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=
+
+case ${1:-all} in
+  check) check ;;
+  setup) setup ;;
+  fuzz) fuzz "${2:-60s}" ;;
+  all)
+    setup
+    check
+    go test -count=1 ./...
+    fuzz 3s
+    ;;
+  *) sed -n '2,9p' "$0"; exit 2 ;;
+esac
