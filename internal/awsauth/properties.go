@@ -21,7 +21,7 @@ type Fault struct {
 }
 
 // Keys that StarRocks documents and lakeport has no use for.
-var unused = map[string]bool{"enable_partitioned_prefix": true, "num_partitioned_prefix": true, "enable_ssl": true}
+var unused = map[string]bool{"enable_partitioned_prefix": true, "num_partitioned_prefix": true}
 
 // Known lists the keys of a prefix ("aws.s3" or "aws.glue"), hop keys with
 // their number left as <n>; for messages that offer the nearest one.
@@ -33,7 +33,7 @@ func Known(prefix string) []string {
 		"hop.<n>.external_id", "hop.<n>.session_name", "hop.<n>.duration", "hop.<n>.tags", "hop.<n>.sts.region", "hop.<n>.sts.endpoint",
 	}
 	if prefix == "aws.s3" {
-		keys = append(keys, "enable_path_style_access", "recheck")
+		keys = append(keys, "enable_path_style_access", "enable_ssl", "recheck")
 		for k := range unused {
 			keys = append(keys, k)
 		}
@@ -61,7 +61,7 @@ var (
 	// AWS's documented shapes: STS API reference, AssumeRole.
 	roleARN     = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]{1,576}$`)
 	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	externalID  = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	externalID  = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`) // 1,224 at most
 	accessKey   = regexp.MustCompile(`^(AKIA|ASIA)[A-Z0-9]{12,}$`)
 )
 
@@ -231,7 +231,7 @@ func (r *reader) lastHop(s *Spec) {
 		case id == "":
 		case len(s.Chain) == 0:
 			r.warn(k, "has no effect without %siam_role_arn", r.prefix)
-		case !externalID.MatchString(id):
+		case !externalID.MatchString(id) || len(id) > 1224:
 			r.fault(k, true, "must have 2 to 1224 letters, digits or any of +=,.@:/-")
 		default:
 			s.Chain[len(s.Chain)-1].ExternalID = secret.New(id)
@@ -262,7 +262,7 @@ func (r *reader) hop(h *Hop, key, name string) {
 	v := r.text(key)
 	switch name {
 	case "external_id":
-		if !externalID.MatchString(v) {
+		if !externalID.MatchString(v) || len(v) > 1224 {
 			r.fault(key, true, "must have 2 to 1224 letters, digits or any of +=,.@:/-")
 		}
 		h.ExternalID = secret.New(v)
