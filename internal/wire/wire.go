@@ -75,7 +75,10 @@ type Statement interface {
 	// statement runs; nil when it returns none or they are not known.
 	Columns() []lake.Column
 	// Exec runs it. The arguments are nil, bool, int64, uint64, float64,
-	// string, []byte or time.Time (wall clock in UTC).
+	// string, []byte or time.Time (wall clock in UTC). When the client fetches
+	// through a cursor, Exec has a goroutine of its own and waits inside
+	// w.Chunk while other methods of the session run; it moves on only while
+	// none of them does.
 	Exec(ctx context.Context, args []any, w ResultWriter) error
 	Close() error
 }
@@ -89,6 +92,12 @@ type ResultWriter interface {
 	Chunk(c *lake.Chunk) error
 	// Done ends one result, whether or not it had rows.
 	Done(d Done) error
+}
+
+// MultiStatements is what a ResultWriter may be able to tell besides. Where it
+// says no, a session refuses a text of several statements before it runs any.
+type MultiStatements interface {
+	MultiStatements() bool
 }
 
 // Done is how one statement ended.

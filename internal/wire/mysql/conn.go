@@ -1,0 +1,317 @@
+package mysql
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"lakeport/internal/sqlerr"
+	"lakeport/internal/wire"
+)
+
+// conn is one client's connection. Its fields belong to the goroutine that
+// runs serve, but for those behind mu and those lent to receive.
+type conn struct {
+	srv    *Server
+	id     uint32
+	raw    net.Conn // the socket; closing it ends everything
+	net    net.Conn // raw, or TLS over it
+	tls    bool
+	pk     packets
+	caps   uint32
+	salt   [20]byte
+	ctx    context.Context // ends when the client leaves or is killed
+	cancel context.CancelCauseFunc
+
+	sess     wire.Session
+	database string // as last told to the client
+	multi    bool   // several statements in one text are allowed
+	stmts    map[uint32]*prepared
+	lastStmt uint32
+
+	want chan struct{} // asks receive for a packet; nil during login
+	got  chan received
+
+	mu        sync.Mutex
+	statement context.CancelCauseFunc // cancels what runs; nil: nothing does
+	busy      bool                    // a command is being carried out
+	draining  bool
+}
+
+type received struct {
+	payload []byte
+	err     error
+}
+
+// Why a connection's statements end.
+var (
+	errGone = errors.New("the client has closed its connection")
+	errQuit = errors.New("the client has said goodbye")
+)
+
+func newConn(s *Server, n net.Conn, id uint32) *conn {
+	c := &conn{srv: s, id: id, raw: n, net: n, salt: newSalt(), busy: true, stmts: make(map[uint32]*prepared)}
+	c.pk.r, c.pk.w = n, n
+	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
+	return c
+}
+
+// serve carries the connection from greeting to end.
+func (c *conn) serve() error {
+	defer c.raw.Close()
+	defer c.cancel(errGone)
+	c.raw.SetDeadline(time.Now().Add(c.srv.o.LoginTimeout))
+	if err := c.handshake(); err != nil {
+		c.writeErr(err)
+		c.pk.flush()
+		return fmt.Errorf("log in: %w", err)
+	}
+	c.raw.SetDeadline(time.Time{})
+	defer c.closeSession()
+
+	c.multi = c.caps&capMultiStatements != 0
+	c.want, c.got = make(chan struct{}), make(chan received)
+	ended := make(chan struct{})
+	go func() { defer close(ended); c.receive() }()
+	err := c.commands()
+	c.net.Close()
+	close(c.want)
+	<-ended
+	return err
+}
+
+// commands carries out one command after the other.
+func (c *conn) commands() error {
+	for c.idle() {
+		c.pk.seq = 0
+		b, err := c.ask()
+		if err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			c.writeErr(err)
+			return errors.Join(err, c.pk.flush())
+		}
+		if !c.resume() {
+			return nil
+		}
+		if err := c.command(b); err != nil {
+			if errors.Is(err, errQuit) {
+				return nil
+			}
+			return errors.Join(err, c.pk.flush())
+		}
+	}
+	return nil
+}
+
+// ask sends what has gathered and returns the client's next packet.
+func (c *conn) ask() ([]byte, error) {
+	if err := c.pk.flush(); err != nil {
+		return nil, err
+	}
+	if c.want == nil {
+		return c.pk.read(loginLimit)
+	}
+	c.want <- struct{}{}
+	p := <-c.got
+	return p.payload, p.err
+}
+
+// receive reads packets on demand. Between them, while a statement may run, it
+// waits on the socket, so that a client who leaves takes its statement along.
+func (c *conn) receive() {
+	r := bufio.NewReaderSize(c.net, 16<<10)
+	c.pk.r = r
+	for range c.want {
+		b, err := c.pk.read(c.srv.o.MaxPacket)
+		c.got <- received{b, err}
+		if err != nil {
+			return
+		}
+		if err := c.peek(r); err != nil {
+			c.cancel(err)
+		}
+	}
+}
+
+// peek waits for the header of the next packet without taking it. Its error
+// says why the client no longer cares for what runs; the next read tells what
+// there is to tell.
+func (c *conn) peek(r *bufio.Reader) error {
+	head, err := r.Peek(4)
+	if err != nil {
+		return errGone
+	}
+	if binary.LittleEndian.Uint32(head) != 1 { // one byte, sequence id zero
+		return nil
+	}
+	if b, err := r.Peek(5); err != nil || b[4] == comQuit {
+		return errQuit
+	}
+	return nil
+}
+
+// idle marks the connection as waiting for a command; false: it shall end.
+func (c *conn) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = false
+	return !c.draining && c.ctx.Err() == nil
+}
+
+// resume marks the connection as busy; false: it shall end.
+func (c *conn) resume() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = true
+	return !c.draining
+}
+
+// drain ends the connection once its command is done.
+func (c *conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+	if !c.busy {
+		c.raw.Close()
+	}
+}
+
+// kill is Login.Kill; any goroutine may call it.
+func (c *conn) kill(query bool) {
+	interrupted := sqlerr.New(sqlerr.Canceled, "Query execution was interrupted")
+	if !query {
+		c.cancel(interrupted)
+		c.raw.Close()
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.statement != nil {
+		c.statement(interrupted)
+	}
+}
+
+// begin gives the context of one statement and what ends it.
+func (c *conn) begin() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	c.setStatement(cancel)
+	return ctx, func() {
+		c.setStatement(nil)
+		cancel(nil)
+	}
+}
+
+func (c *conn) setStatement(cancel context.CancelCauseFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.statement = cancel
+}
+
+// closeSession ends the session and all it holds.
+func (c *conn) closeSession() {
+	c.closeStatements()
+	if c.sess == nil {
+		return
+	}
+	if err := c.sess.Close(); err != nil {
+		c.srv.o.Log.Warn("close a session", "conn", c.id, "error", err)
+	}
+	c.sess = nil
+}
+
+// status is the status word: the session's state and flags.
+func (c *conn) status(flags uint16) uint16 {
+	if c.sess == nil {
+		return flags | statusAutocommit
+	}
+	st := c.sess.Status()
+	if st.Autocommit {
+		flags |= statusAutocommit
+	}
+	if st.InTransaction {
+		flags |= statusInTransaction
+	}
+	return flags
+}
+
+// writeFlush sends a short packet at once.
+func (c *conn) writeFlush(payload ...byte) error {
+	if err := c.pk.end(append(c.pk.begin(), payload...)); err != nil {
+		return err
+	}
+	return c.pk.flush()
+}
+
+// writeOK writes an OK packet, with head headEOF the one that ends rows.
+func (c *conn) writeOK(head byte, d wire.Done, flags uint16) error {
+	var changed []byte
+	if c.caps&capSessionTrack != 0 {
+		changed = c.changes()
+	}
+	if changed != nil {
+		flags |= statusSessionChanged
+	}
+	b := append(c.pk.begin(), head)
+	b = appendLenInt(b, uint64(max(d.Affected, 0)))
+	b = append(b, 0) // no AUTO_INCREMENT
+	b = binary.LittleEndian.AppendUint16(b, c.status(flags))
+	b = binary.LittleEndian.AppendUint16(b, uint16(min(d.Warnings, 0xffff)))
+	switch {
+	case c.caps&capSessionTrack == 0:
+		b = append(b, d.Info...)
+	case d.Info != "" || changed != nil:
+		b = appendLenString(b, d.Info)
+		if changed != nil {
+			b = appendLenString(b, changed)
+		}
+	}
+	return c.pk.end(b)
+}
+
+// changes lists what of the session has changed since the client was last
+// told, in the form of CLIENT_SESSION_TRACK; nil: nothing.
+func (c *conn) changes() []byte {
+	if c.sess == nil {
+		return nil
+	}
+	db := c.sess.Status().Database
+	if db == c.database {
+		return nil
+	}
+	c.database = db
+	return appendLenString([]byte{trackSchema}, appendLenString(nil, db))
+}
+
+// writeEOF writes the EOF packet of clients that have not deprecated it.
+func (c *conn) writeEOF(warnings int, flags uint16) error {
+	b := append(c.pk.begin(), headEOF)
+	b = binary.LittleEndian.AppendUint16(b, uint16(min(warnings, 0xffff)))
+	b = binary.LittleEndian.AppendUint16(b, c.status(flags))
+	return c.pk.end(b)
+}
+
+// writeEnd ends rows, in the form that the client asked for.
+func (c *conn) writeEnd(d wire.Done, flags uint16) error {
+	if c.caps&capDeprecateEOF != 0 {
+		return c.writeOK(headEOF, wire.Done{Warnings: d.Warnings, Info: d.Info}, flags)
+	}
+	return c.writeEOF(d.Warnings, flags)
+}
+
+// writeErr writes err as an ERR packet.
+func (c *conn) writeErr(err error) error {
+	e := sqlerr.From(err)
+	code := e.Numbers()
+	b := append(c.pk.begin(), headErr)
+	b = binary.LittleEndian.AppendUint16(b, code.MySQL)
+	b = append(append(b, '#'), code.State...)
+	return c.pk.end(append(b, e.Error()...))
+}

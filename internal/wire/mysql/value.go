@@ -1,0 +1,339 @@
+package mysql
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"strconv"
+
+	"lakeport/internal/lake"
+)
+
+// appendTextValue appends row i of v as the text protocol has it: a
+// length-encoded string, or the mark of NULL.
+func appendTextValue(b []byte, v *lake.Vector, i int) []byte {
+	if v.IsNull(i) {
+		return append(b, headNull)
+	}
+	switch v.Type.Kind {
+	case lake.Varchar, lake.Blob, lake.JSON:
+		return appendLenString(b, v.Data.([]lake.String)[i].Bytes())
+	}
+	b = append(b, 0)
+	start := len(b)
+	return sealLen(appendText(b, v, i), start)
+}
+
+// appendBinaryValue appends row i of v, which is not NULL, as the binary
+// protocol has it.
+func appendBinaryValue(b []byte, v *lake.Vector, i int) []byte {
+	le := binary.LittleEndian
+	switch v.Type.Kind {
+	case lake.Boolean:
+		return append(b, truth(v.Data.([]bool)[i])-'0')
+	case lake.TinyInt:
+		return append(b, byte(v.Data.([]int8)[i]))
+	case lake.UTinyInt:
+		return append(b, v.Data.([]uint8)[i])
+	case lake.SmallInt:
+		return le.AppendUint16(b, uint16(v.Data.([]int16)[i]))
+	case lake.USmallInt:
+		return le.AppendUint16(b, v.Data.([]uint16)[i])
+	case lake.Integer:
+		return le.AppendUint32(b, uint32(v.Data.([]int32)[i]))
+	case lake.UInteger:
+		return le.AppendUint32(b, v.Data.([]uint32)[i])
+	case lake.BigInt:
+		return le.AppendUint64(b, uint64(v.Data.([]int64)[i]))
+	case lake.UBigInt:
+		return le.AppendUint64(b, v.Data.([]uint64)[i])
+	case lake.Float:
+		return le.AppendUint32(b, math.Float32bits(v.Data.([]float32)[i]))
+	case lake.Double:
+		return le.AppendUint64(b, math.Float64bits(v.Data.([]float64)[i]))
+	case lake.Date:
+		return appendBinaryDate(b, int64(v.Data.([]int32)[i]))
+	case lake.Timestamp, lake.TimestampS, lake.TimestampMS, lake.TimestampNS, lake.TimestampTZ:
+		return appendBinaryDateTime(b, microsOf(v.Type.Kind, v.Data.([]int64)[i]))
+	case lake.Time:
+		return appendBinaryTime(b, v.Data.([]int64)[i])
+	case lake.Interval:
+		return appendBinaryTime(b, spanMicros(v.Data.([]lake.Span)[i]))
+	}
+	return appendTextValue(b, v, i)
+}
+
+// appendText appends row i of v, which is not NULL, as StarRocks prints it.
+func appendText(b []byte, v *lake.Vector, i int) []byte {
+	switch v.Type.Kind {
+	case lake.Boolean:
+		return append(b, truth(v.Data.([]bool)[i]))
+	case lake.TinyInt:
+		return strconv.AppendInt(b, int64(v.Data.([]int8)[i]), 10)
+	case lake.SmallInt:
+		return strconv.AppendInt(b, int64(v.Data.([]int16)[i]), 10)
+	case lake.Integer:
+		return strconv.AppendInt(b, int64(v.Data.([]int32)[i]), 10)
+	case lake.BigInt:
+		return strconv.AppendInt(b, v.Data.([]int64)[i], 10)
+	case lake.UTinyInt:
+		return strconv.AppendUint(b, uint64(v.Data.([]uint8)[i]), 10)
+	case lake.USmallInt:
+		return strconv.AppendUint(b, uint64(v.Data.([]uint16)[i]), 10)
+	case lake.UInteger:
+		return strconv.AppendUint(b, uint64(v.Data.([]uint32)[i]), 10)
+	case lake.UBigInt:
+		return strconv.AppendUint(b, v.Data.([]uint64)[i], 10)
+	case lake.HugeInt:
+		return appendInt128(b, v.Data.([]lake.Int128)[i])
+	case lake.UHugeInt:
+		u := v.Data.([]lake.Int128)[i]
+		return appendUint128(b, uint64(u.Hi), u.Lo)
+	case lake.Float:
+		return appendFloat(b, float64(v.Data.([]float32)[i]), 32)
+	case lake.Double:
+		return appendFloat(b, v.Data.([]float64)[i], 64)
+	case lake.Decimal:
+		return appendDecimal(b, unscaled(v.Data, i), int(v.Type.Scale))
+	case lake.Varchar, lake.Blob, lake.JSON:
+		return append(b, v.Data.([]lake.String)[i].Bytes()...)
+	case lake.Bit:
+		return appendBits(b, v.Data.([]lake.String)[i].Bytes())
+	case lake.UUID:
+		return appendUUID(b, v.Data.([]lake.Int128)[i])
+	case lake.Enum:
+		return append(b, v.Type.Names[enumIndex(v.Data, i)]...)
+	case lake.List, lake.Array, lake.Map, lake.Struct:
+		return appendNested(b, v, i)
+	}
+	return appendTimeText(b, v, i)
+}
+
+// appendTimeText is appendText for dates, times and intervals.
+func appendTimeText(b []byte, v *lake.Vector, i int) []byte {
+	switch v.Type.Kind {
+	case lake.Date:
+		return appendDate(b, int64(v.Data.([]int32)[i]))
+	case lake.Timestamp, lake.TimestampS, lake.TimestampMS, lake.TimestampNS, lake.TimestampTZ:
+		return appendDateTime(b, microsOf(v.Type.Kind, v.Data.([]int64)[i]))
+	case lake.Time:
+		return appendTime(b, v.Data.([]int64)[i])
+	case lake.TimeTZ:
+		return appendTimeTZ(b, v.Data.([]uint64)[i])
+	case lake.Interval:
+		return appendSpan(b, v.Data.([]lake.Span)[i])
+	}
+	return b
+}
+
+func truth(v bool) byte {
+	if v {
+		return '1'
+	}
+	return '0'
+}
+
+// appendFloat appends the shortest text that reads back as f, in MySQL's form:
+// plain digits where the exponent is small, else as in 1e20.
+func appendFloat(b []byte, f float64, size int) []byte {
+	switch abs := math.Abs(f); {
+	case math.IsNaN(f):
+		return append(b, "NaN"...)
+	case math.IsInf(f, 1):
+		return append(b, "Infinity"...)
+	case math.IsInf(f, -1):
+		return append(b, "-Infinity"...)
+	case abs < 1e15 && abs >= 1e-15 || abs == 0:
+		return strconv.AppendFloat(b, f, 'f', -1, size)
+	}
+	start := len(b)
+	b = strconv.AppendFloat(b, f, 'e', -1, size)
+	for i := start; i < len(b); i++ {
+		if b[i] == '+' {
+			return append(b[:i], b[i+1:]...)
+		}
+	}
+	return b
+}
+
+// pow19 is the largest power of ten in 64 bits: 19 digits at a time.
+const pow19 = 10_000_000_000_000_000_000
+
+func appendInt128(b []byte, v lake.Int128) []byte {
+	hi, lo := uint64(v.Hi), v.Lo
+	if v.Hi < 0 {
+		b = append(b, '-')
+		var carry uint64
+		lo, carry = bits.Add64(^lo, 1, 0)
+		hi, _ = bits.Add64(^hi, 0, carry)
+	}
+	return appendUint128(b, hi, lo)
+}
+
+func appendUint128(b []byte, hi, lo uint64) []byte {
+	if hi == 0 {
+		return strconv.AppendUint(b, lo, 10)
+	}
+	quoHi := hi / pow19
+	quoLo, rest := bits.Div64(hi%pow19, lo, pow19)
+	b = appendUint128(b, quoHi, quoLo)
+	return appendPadded(b, rest, 19)
+}
+
+// appendPadded appends n in at least the given number of digits.
+func appendPadded(b []byte, n uint64, digits int) []byte {
+	var room [20]byte
+	text := strconv.AppendUint(room[:0], n, 10)
+	for i := len(text); i < digits; i++ {
+		b = append(b, '0')
+	}
+	return append(b, text...)
+}
+
+// unscaled gives a decimal's digits whatever width they are stored in.
+func unscaled(data any, i int) lake.Int128 {
+	var n int64
+	switch d := data.(type) {
+	case []int16:
+		n = int64(d[i])
+	case []int32:
+		n = int64(d[i])
+	case []int64:
+		n = d[i]
+	case []lake.Int128:
+		return d[i]
+	}
+	return lake.Int128{Lo: uint64(n), Hi: n >> 63}
+}
+
+func appendDecimal(b []byte, v lake.Int128, scale int) []byte {
+	var room [48]byte
+	digits := appendInt128(room[:0], v)
+	if digits[0] == '-' {
+		b, digits = append(b, '-'), digits[1:]
+	}
+	whole := len(digits) - scale
+	if whole <= 0 {
+		b = append(b, '0')
+	} else {
+		b = append(b, digits[:whole]...)
+	}
+	if scale == 0 {
+		return b
+	}
+	b = append(b, '.')
+	for ; whole < 0; whole++ {
+		b = append(b, '0')
+	}
+	return append(b, digits[len(digits)-min(scale, len(digits)):]...)
+}
+
+// appendBits prints DuckDB's bit string: its first byte counts the unused high
+// bits of the second.
+func appendBits(b, data []byte) []byte {
+	if len(data) == 0 {
+		return b
+	}
+	for n := int(data[0]) + 8; n < 8*len(data); n++ {
+		b = append(b, '0'+data[n/8]>>(7-n%8)&1)
+	}
+	return b
+}
+
+func appendUUID(b []byte, v lake.Int128) []byte {
+	const hex = "0123456789abcdef"
+	hi, lo := uint64(v.Hi)^1<<63, v.Lo
+	for n := range 32 {
+		if n == 8 || n == 12 || n == 16 || n == 20 {
+			b = append(b, '-')
+		}
+		b = append(b, hex[hi>>60])
+		hi, lo = hi<<4|lo>>60, lo<<4
+	}
+	return b
+}
+
+func enumIndex(data any, i int) int {
+	switch d := data.(type) {
+	case []uint8:
+		return int(d[i])
+	case []uint16:
+		return int(d[i])
+	}
+	return int(data.([]uint32)[i])
+}
+
+// appendNested prints a list as [1,2], a map as {"k":1} and a struct as
+// {"f":1}.
+func appendNested(b []byte, v *lake.Vector, i int) []byte {
+	switch v.Type.Kind {
+	case lake.List:
+		e := v.Data.([]lake.Entry)[i]
+		return appendList(b, &v.Child[0], int(e.Offset), int(e.Offset+e.Length))
+	case lake.Array:
+		return appendList(b, &v.Child[0], i*v.Type.Size, (i+1)*v.Type.Size)
+	case lake.Map:
+		e := v.Data.([]lake.Entry)[i]
+		keys, values := &v.Child[0].Child[0], &v.Child[0].Child[1]
+		b = append(b, '{')
+		for n := int(e.Offset); n < int(e.Offset+e.Length); n++ {
+			if n > int(e.Offset) {
+				b = append(b, ',')
+			}
+			b = append(appendElement(b, keys, n), ':')
+			b = appendElement(b, values, n)
+		}
+		return append(b, '}')
+	}
+	b = append(b, '{')
+	for n := range v.Child {
+		if n > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendQuoted(b, v.Type.Fields[n].Name, '"'), ':')
+		b = appendElement(b, &v.Child[n], i)
+	}
+	return append(b, '}')
+}
+
+func appendList(b []byte, v *lake.Vector, from, to int) []byte {
+	b = append(b, '[')
+	for i := from; i < to; i++ {
+		if i > from {
+			b = append(b, ',')
+		}
+		b = appendElement(b, v, i)
+	}
+	return append(b, ']')
+}
+
+// appendElement prints a value inside a nested one: numbers plain, JSON in
+// single quotes, all else in double quotes, as StarRocks does.
+func appendElement(b []byte, v *lake.Vector, i int) []byte {
+	if v.IsNull(i) {
+		return append(b, "null"...)
+	}
+	switch k := v.Type.Kind; {
+	case k == lake.Varchar || k == lake.Blob:
+		return appendQuoted(b, v.Data.([]lake.String)[i].Bytes(), '"')
+	case k == lake.JSON:
+		return appendQuoted(b, v.Data.([]lake.String)[i].Bytes(), '\'')
+	case k == lake.Enum:
+		return appendQuoted(b, v.Type.Names[enumIndex(v.Data, i)], '"')
+	case k >= lake.Bit && k <= lake.UUID:
+		return append(appendText(append(b, '"'), v, i), '"')
+	}
+	return appendText(b, v, i)
+}
+
+// appendQuoted escapes the quote and the backslash with a backslash.
+func appendQuoted[S string | []byte](b []byte, s S, quote byte) []byte {
+	b = append(b, quote)
+	for i := range len(s) {
+		if s[i] == quote || s[i] == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, quote)
+}
