@@ -1,0 +1,92 @@
+package syntax
+
+import (
+	"slices"
+	"strings"
+)
+
+// Hidden is what stands for every secret in printed text.
+const Hidden = "******"
+
+// secretWords mark the property keys whose values are secret. StarRocks shows
+// session tokens and external ids; lakeport does not.
+var secretWords = []string{"secret", "access_key", "access-key", "accesskey", "password", "token", "credential", "external_id", "external-id"}
+
+// notSecret are keys that hold one of secretWords and are safe to show.
+var notSecret = []string{"vended-credentials-enabled", "credentials_provider", "credentials.provider", "token-refresh-enabled", "credentials_source"}
+
+// IsSecret tells whether the value of a property key must not be shown.
+func IsSecret(key string) bool {
+	key = strings.ToLower(key)
+	in := func(part string) bool { return strings.Contains(key, part) }
+	return slices.ContainsFunc(secretWords, in) && !slices.ContainsFunc(notSecret, in)
+}
+
+// Redacted prints a statement for logs and process lists: the values of secret
+// properties are Hidden, and so are all string literals of statements that are
+// kept as text and hold credentials.
+func Redacted(s Statement) string {
+	switch s := s.(type) {
+	case *CreateCatalog:
+		c := *s
+		c.Properties = c.Properties.redacted()
+		return c.String()
+	case *AlterCatalog:
+		c := *s
+		c.Properties = c.Properties.redacted()
+		return c.String()
+	case *Describe:
+		c := *s
+		c.Files = c.Files.redacted()
+		return c.String()
+	case *Explain:
+		return words("EXPLAIN", s.Mode, Redacted(s.Statement))
+	case *AdminSetConfig, *CreateTable, *AlterTable, *CreateDatabase:
+		return s.String()
+	}
+	return RedactText(s.String())
+}
+
+func (p Properties) redacted() Properties {
+	out := slices.Clone(p)
+	for i, kv := range out {
+		if IsSecret(kv.Key.Value) {
+			out[i].Value.Value = Hidden
+		}
+	}
+	return out
+}
+
+// credentialWords precede a string that is a secret.
+var credentialWords = []string{"BY", "PASSWORD", "CREDENTIALS", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "ACCESS_KEY_ID", "SECRET", "TOKEN", "KEY_ID"}
+
+// RedactText hides, in the text of any statement, string literals that follow
+// a secret key or a word such as IDENTIFIED BY. Text that cannot be scanned is
+// hidden from the fault on.
+func RedactText(text string) string {
+	var b strings.Builder
+	sc := NewScanner(text, StarRocks)
+	done := 0
+	secret := false
+	for {
+		t, err := sc.Next()
+		if err != nil {
+			return b.String() + text[done:sc.last.End] + " " + Hidden
+		}
+		if t.Kind == EOF {
+			return b.String() + text[done:]
+		}
+		switch {
+		case t.Kind == String && secret:
+			b.WriteString(text[done:t.Pos] + "'" + Hidden + "'")
+			done = t.End
+			secret = false
+		case t.Kind == String || t.Kind == Quoted:
+			secret = IsSecret(t.Value())
+		case t.Kind == Word:
+			secret = slices.ContainsFunc(credentialWords, t.Is)
+		case t.Kind == Op && !t.Is("=") && !t.Is("(") && !t.Is("=>"):
+			secret = false
+		}
+	}
+}
