@@ -60,6 +60,8 @@ type Table interface {
 
 // Scan is a planned read of one table: its objects and the SELECT over them.
 type Scan struct {
+	Table   string // for statistics
+	Format  string // of the objects: "parquet", or "csv", "json" and so on; empty: "parquet"
 	Objects []Object
 	Columns []string // names in the files of the columns that will be read; nil: all
 	// SQL gives the SELECT that reads the objects from the local paths, one

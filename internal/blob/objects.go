@@ -1,0 +1,233 @@
+package blob
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"lakeport/internal/lake"
+	"lakeport/internal/sqlerr"
+)
+
+// Parse splits s3://bucket/key, also with the schemes s3a and s3n that Hadoop's
+// tables carry. The key may be empty; it is bytes and is not decoded.
+func Parse(uri string) (bucket, key string, err error) {
+	scheme, rest, ok := strings.Cut(uri, "://")
+	bucket, key, _ = strings.Cut(rest, "/")
+	if s := strings.ToLower(scheme); !ok || s != "s3" && s != "s3a" && s != "s3n" || bucket == "" {
+		return "", "", sqlerr.New(sqlerr.Invalid, "%q is not the place of an object in S3", uri).
+			WithHint("write s3://bucket/key")
+	}
+	return bucket, key, nil
+}
+
+// List gives the objects whose keys begin with prefix, in the order of keys.
+// Unless recursive, only those without a slash after the prefix.
+func (c *Client) List(ctx context.Context, bucket, prefix string, recursive bool) ([]lake.Object, error) {
+	in := &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl}
+	if !recursive {
+		in.Delimiter = aws.String("/")
+	}
+	uri := "s3://" + bucket + "/" + prefix
+	var all []lake.Object
+	for pages := s3.NewListObjectsV2Paginator(c.s3, in); pages.HasMorePages(); {
+		now := c.store.o.Now()
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, c.sdkError(ctx, "s3:ListBucket", "s3://"+bucket, fmt.Errorf("list %s: %w", uri, err), now)
+		}
+		for _, e := range page.Contents {
+			key := aws.ToString(e.Key)
+			if page.EncodingType == types.EncodingTypeUrl {
+				if key, err = url.QueryUnescape(key); err != nil {
+					return nil, fmt.Errorf("list %s: S3 sent the key %q: %w", uri, aws.ToString(e.Key), err)
+				}
+			}
+			all = append(all, lake.Object{
+				Bucket: bucket, Key: key, Size: aws.ToInt64(e.Size), ETag: aws.ToString(e.ETag), Modified: aws.ToTime(e.LastModified),
+			})
+		}
+	}
+	return all, nil
+}
+
+// Head gives size, ETag and version of the object at uri.
+func (c *Client) Head(ctx context.Context, uri string) (lake.Object, error) {
+	bucket, key, err := Parse(uri)
+	if err != nil {
+		return lake.Object{}, err
+	}
+	st := c.store.Begin(ctx)
+	defer st.Close()
+	return c.head(st, lake.Object{Bucket: bucket, Key: key})
+}
+
+// head completes an object of which bucket and key are known. As a refused HEAD
+// gives no reason, a GET of one byte asks for it.
+func (c *Client) head(st *Statement, o lake.Object) (lake.Object, error) {
+	m := &mount{scan: st.scan(c, Hint{})}
+	method, r := http.MethodHead, span{}
+	var refusal error
+	for attempt := 0; ; {
+		c.store.mu.Lock()
+		m.scan.sending()
+		c.store.mu.Unlock()
+		x, err := c.send(st.ctx, method, o, r, false)
+		key := ""
+		if err == nil {
+			key = x.key
+			var h http.Header
+			if _, h, err = st.await(m.scan, x, make([]byte, r.len())); err == nil {
+				if refusal != nil {
+					return o, refusal
+				}
+				return c.described(o, h)
+			}
+		}
+		if e, ok := err.(*Error); ok && method == http.MethodHead && e.Status/100 == 4 && e.Message == "" {
+			method, r, refusal = http.MethodGet, span{0, 1}, err
+			continue
+		}
+		if again := st.again(m, key, err, &attempt); again != nil {
+			if e, ok := again.(*Error); ok && refusal != nil && e.Code == "" {
+				return o, refusal
+			}
+			return o, again
+		}
+	}
+}
+
+// described completes o by the headers of an answer to HEAD.
+func (c *Client) described(o lake.Object, h http.Header) (lake.Object, error) {
+	size, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+	if err != nil || size < 0 || h.Get("ETag") == "" {
+		return o, c.final(o, fmt.Errorf("S3 told the size %q and the ETag %q", h.Get("Content-Length"), h.Get("ETag")))
+	}
+	o.Size, o.ETag = size, h.Get("ETag")
+	if v := h.Get("X-Amz-Version-Id"); v != "" && v != "null" && o.Version != "" {
+		o.Version = v
+	}
+	o.Modified, _ = http.ParseTime(h.Get("Last-Modified"))
+	s := c.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.grant(c.o.Identity, objectID(o), s.o.Now())
+	return o, nil
+}
+
+// Read gives n bytes of an object from off, or fewer where the object ends. It
+// uses the cache and obeys the same rules as mounted files.
+func (c *Client) Read(ctx context.Context, o lake.Object, off, n int64) ([]byte, error) {
+	st := c.store.Begin(ctx)
+	defer st.Close()
+	if o.ETag == "" {
+		var err error
+		if o, err = c.head(st, o); err != nil {
+			return nil, err
+		}
+	}
+	if off < 0 || n < 0 {
+		return nil, fmt.Errorf("read %s: %d bytes at %d", o.URI(), n, off)
+	}
+	n = max(0, min(n, o.Size-off))
+	if n == 0 {
+		return nil, nil
+	}
+	sc := st.scan(c, Hint{})
+	m := &mount{scan: sc, path: sc.dir, layout: blocks(o.Size)}
+	sc.mounts = []*mount{m}
+	if err := m.attach(o); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(c.store.file(m.object.id), os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", o.URI(), err)
+	}
+	defer f.Close()
+	if n > blockSize {
+		m.layout = m.layout.between(span{off, off + n})
+		sc.admit(m)
+	}
+	p := make([]byte, n)
+	if err := m.read(int(f.Fd()), p, off); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// between is the layout cut to the groups that hold bytes of r.
+func (l *layout) between(r span) *layout {
+	cut := &layout{columns: l.columns}
+	for _, g := range l.groups {
+		if g.overlaps(r) {
+			cut.groups = append(cut.groups, g)
+		}
+	}
+	return cut
+}
+
+// maxGet is the largest object that Get holds in memory.
+const maxGet = 256 << 20
+
+// Get gives a whole small object.
+func (c *Client) Get(ctx context.Context, o lake.Object) ([]byte, error) {
+	if o.ETag == "" {
+		var err error
+		if o, err = c.Head(ctx, o.URI()); err != nil {
+			return nil, err
+		}
+	}
+	if o.Size > maxGet {
+		return nil, sqlerr.New(sqlerr.Unsupported, "%s has %d bytes; at most %d are read into memory", o.URI(), o.Size, maxGet)
+	}
+	return c.Read(ctx, o, 0, o.Size)
+}
+
+// Put writes an object from r, in parts if it is long. A fault removes the parts
+// that were sent, as far as the identity may.
+func (c *Client) Put(ctx context.Context, uri string, r io.Reader) (lake.Object, error) {
+	bucket, key, err := Parse(uri)
+	if err != nil {
+		return lake.Object{}, err
+	}
+	o := lake.Object{Bucket: bucket, Key: key}
+	counted := &counter{r: r}
+	now := c.store.o.Now()
+	out, err := transfermanager.New(c.s3).UploadObject(ctx, &transfermanager.UploadObjectInput{Bucket: &bucket, Key: &key, Body: counted})
+	if err != nil {
+		return o, c.sdkError(ctx, "s3:PutObject", uri, fmt.Errorf("write %s: %w", uri, err), now)
+	}
+	o.Size, o.ETag, o.Version, o.Modified = counted.n, aws.ToString(out.ETag), aws.ToString(out.VersionID), now
+	return o, nil
+}
+
+// counter counts what is read through it. It hides other methods of the reader,
+// so that a file is sent as the stream that it is handed as.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func (c *Client) sdkError(ctx context.Context, op, uri string, err error, signed time.Time) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return sdkError(op, uri, err, signed)
+}

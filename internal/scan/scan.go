@@ -1,0 +1,28 @@
+// Package scan carries out a planned scan: it mounts the objects as local files
+// and gives the SQL that reads them. What the SQL means is the table format's
+// affair, how bytes arrive is package blob's.
+package scan
+
+import (
+	"context"
+	"fmt"
+
+	"lakeport/internal/blob"
+	"lakeport/internal/lake"
+)
+
+// Prepare mounts the scan's objects for the statement, to be read as c's
+// identity, and gives the SELECT over the mounted files. It is good until the
+// statement is closed. If the SELECT fails, st.Err tells why before the engine
+// does.
+func Prepare(ctx context.Context, st *blob.Statement, c *blob.Client, s lake.Scan) (sql string, err error) {
+	format := s.Format
+	if format == "" {
+		format = "parquet"
+	}
+	paths, err := st.Mount(ctx, c, s.Objects, blob.Hint{Table: s.Table, Columns: s.Columns, Format: format})
+	if err != nil {
+		return "", fmt.Errorf("prepare the scan of %s: %w", s.Table, err)
+	}
+	return s.SQL(paths), nil
+}
