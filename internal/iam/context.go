@@ -22,10 +22,8 @@ func (d *Document) ContextKeys() []string {
 func (s *Statement) contextKeys(variables bool, f func(key string)) {
 	values := append(slices.Clone(s.Resource), s.NotResource...)
 	for i := range s.Conditions {
-		if c := &s.Conditions[i]; c.Key != "" {
-			f(c.Key)
-			values = append(values, c.Values...)
-		}
+		f(s.Conditions[i].Key)
+		values = append(values, s.Conditions[i].Values...)
 	}
 	if !variables {
 		return

@@ -120,8 +120,11 @@ func (r *rule) principalFailure(p *Principal) Failure {
 	for _, ref := range slices.Concat(r.source.Principal, r.source.NotPrincipal) {
 		f.Want = append(f.Want, ref.Value)
 	}
-	for _, name := range []string{p.ARN, p.RoleARN, p.Account} {
-		if name != "" {
+	if p.Kind == Anonymous {
+		f.Found = []string{"anonymous"}
+	}
+	for _, name := range []string{p.ARN, p.ID, p.RoleARN, p.RoleID, p.Account} {
+		if name != "" && !slices.Contains(f.Found, name) {
 			f.Found = append(f.Found, name)
 		}
 	}
@@ -188,7 +191,7 @@ func (d Decision) Short() string {
 	case AllowedByResource:
 		return "allowed by " + d.place()
 	case AllowedByBoth:
-		return "allowed by identity-based policy and " + d.place()
+		return "allowed by the caller's account and " + d.place()
 	case AllowedAsRoot:
 		return "allowed as the account's root user"
 	}

@@ -57,11 +57,12 @@ type PrincipalRef struct {
 	at, end int
 }
 
-// Condition is one operator over one key. Values holds what was written as a
+// Condition is one operator over one key; an operator over no keys is dropped,
+// as it asks nothing. Values holds what was written as a
 // string, number or boolean, as text.
 type Condition struct {
 	Operator string // as written: "ForAllValues:StringEqualsIfExists"
-	Key      string // as written; empty if the operator's object is empty
+	Key      string // as written
 	Values   []Value
 
 	at, keyAt int

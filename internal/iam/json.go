@@ -262,7 +262,11 @@ func (p *reader) unseparated(open, last node, what string) *ParseError {
 	case strings.IndexByte(`"{[-0123456789tfn`, p.src[p.pos]) >= 0:
 		return p.fault(last.end, "write a comma there", "missing comma after %s", what)
 	}
-	return p.fault(p.pos, p.quoteHint(), "expected ',' or '%c' after %s, found %s", open.kind+2, what, p.found())
+	hint := p.quoteHint()
+	if last.kind == '"' && !strings.HasPrefix(hint, "JSON") {
+		hint = fmt.Sprintf("check the quotes of the string that opens at %s", p.place(last.at))
+	}
+	return p.fault(p.pos, hint, "expected ',' or '%c' after %s, found %s", open.kind+2, what, p.found())
 }
 
 func (p *reader) str() (node, *ParseError) {

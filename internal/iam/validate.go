@@ -148,8 +148,11 @@ func (v *validator) version() {
 
 // shape is what the grammar asks beyond the JSON types.
 func (v *validator) shape(s *Statement) {
-	effect := strings.ToLower(s.Effect)
-	if effect != "allow" && effect != "deny" {
+	switch strings.ToLower(s.Effect) {
+	case "allow", "deny":
+	case "":
+		v.fail(s.effectAt, syntaxErrors, `the statement has no Effect; write "Allow" or "Deny"`)
+	default:
 		v.fail(s.effectAt, syntaxErrors, `Effect is "Allow" or "Deny", found %q`, s.Effect)
 	}
 	for _, pair := range []struct {
