@@ -1,0 +1,130 @@
+package hive
+
+import (
+	"context"
+	"strings"
+
+	"lakeport/internal/lake"
+	"lakeport/internal/metastore"
+	"lakeport/internal/sqlerr"
+)
+
+// format is how files are read. Its dynamic type is comparable: files of equal
+// formats are read by one call.
+type format interface {
+	// from gives the FROM item that reads the paths.
+	from(t *table, paths []string) string
+	// column gives the expression of data column i over that item.
+	column(t *table, i int) string
+}
+
+// formatOf chooses by the input format first, which decides over the serde
+// where the two disagree.
+func formatOf(t *metastore.Table, s metastore.Storage) (format, error) {
+	input, serde := s.InputFormat, s.SerDe
+	switch {
+	case strings.HasSuffix(input, "SymlinkTextInputFormat"):
+		return nil, unsupported(t, "is a symlink table")
+	case strings.HasSuffix(input, "MapredParquetInputFormat"), strings.HasSuffix(serde, "ParquetHiveSerDe"):
+		return parquetOf(t, s), nil
+	case strings.HasSuffix(input, "OrcInputFormat"), strings.HasSuffix(serde, "OrcSerde"):
+		return nil, unsupported(t, "has ORC files")
+	case strings.HasSuffix(input, "AvroContainerInputFormat"), strings.HasSuffix(serde, "AvroSerDe"):
+		return nil, unsupported(t, "has Avro files")
+	case strings.HasSuffix(input, "RCFileInputFormat"):
+		return nil, unsupported(t, "has RCFiles")
+	case strings.HasSuffix(input, "SequenceFileInputFormat"):
+		return nil, unsupported(t, "has sequence files")
+	}
+	if input != "" {
+		return nil, unsupported(t, "has the input format "+input)
+	}
+	return nil, unsupported(t, "has the serde "+serde)
+}
+
+func unsupported(t *metastore.Table, what string) error {
+	return sqlerr.New(sqlerr.Unsupported, "table %s.%s %s, which a hive catalog does not read", t.Database, t.Name, what).
+		WithHint("Parquet files are read")
+}
+
+// refuse names the records that describe no plain Hive table.
+func refuse(t *metastore.Table) error {
+	is := func(parameter, value string) bool { return strings.EqualFold(t.Parameters[parameter], value) }
+	other := func(name, kind string) error {
+		return sqlerr.New(sqlerr.Unsupported, "table %s.%s is %s, not a Hive table", t.Database, t.Name, name).
+			WithHint(`read it through a catalog made with "type" = "%s"`, kind)
+	}
+	switch {
+	case is("table_type", "ICEBERG"):
+		return other("an Iceberg table", "iceberg")
+	case is("table_type", "DELTA"), is("spark.sql.sources.provider", "delta"):
+		return other("a Delta Lake table", "deltalake")
+	case is("spark.sql.sources.provider", "hudi"), strings.Contains(t.Storage.InputFormat, "Hoodie"), strings.Contains(t.Storage.InputFormat, "org.apache.hudi"):
+		return other("a Hudi table", "hudi")
+	case strings.HasSuffix(t.Type, "_VIEW"):
+		return sqlerr.New(sqlerr.Unsupported, "%s.%s is a view, which a hive catalog does not read", t.Database, t.Name).
+			WithHint("select from the tables that it is made of")
+	case is("transactional", "true"):
+		return unsupported(t, "is transactional (ACID)")
+	case is("projection.enabled", "true"):
+		return unsupported(t, "has its partitions by projection (projection.enabled)")
+	}
+	return nil
+}
+
+// branch is the files of one format.
+type branch struct {
+	format format
+	files  []file
+}
+
+// branches groups files by format, in the order in which formats first occur.
+func (t *table) branches(ctx context.Context, files []file) ([]branch, error) {
+	var branches []branch
+	at := map[format]int{}
+	for _, f := range files {
+		how, err := t.formatOfFile(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		i, ok := at[how]
+		if !ok {
+			i = len(branches)
+			at[how] = i
+			branches = append(branches, branch{format: how})
+		}
+		branches[i].files = append(branches[i].files, f)
+	}
+	return branches, nil
+}
+
+func (t *table) formatOfFile(ctx context.Context, f file) (format, error) {
+	s := f.part.storage
+	// A partition says itself how it is stored; one that does not is stored
+	// as the table is.
+	if s.InputFormat == "" && s.SerDe == "" {
+		s.InputFormat, s.SerDe, s.SerDeParams = t.record.Storage.InputFormat, t.record.Storage.SerDe, t.record.Storage.SerDeParams
+	}
+	how, err := formatOf(t.record, s)
+	if p, ok := how.(parquet); ok && p.byPosition {
+		return t.byPosition(ctx, f.object)
+	}
+	return how, err
+}
+
+// fileColumns names the columns of the files that a need takes. By position
+// the names in the files are not the table's; they are then not told.
+func (t *table) fileColumns(n lake.Need, branches []branch) []string {
+	names := []string{}
+	for _, b := range branches {
+		if p, ok := b.format.(parquet); !ok || p.byPosition {
+			return nil
+		}
+	}
+	for _, c := range t.data {
+		if wants(n, c.name) {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,95 @@
+package hive
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lakeport/internal/lake"
+	"lakeport/internal/metastore"
+)
+
+// parquet reads Parquet files by DuckDB's read_parquet with a schema of our
+// own: columns by name whatever their case, missing ones NULL, additional ones
+// unseen, types widened to the table's, the fields of structs likewise.
+type parquet struct {
+	byPosition bool
+	names      string // by position: the files' column names, each ended by a zero byte
+}
+
+func parquetOf(t *metastore.Table, s metastore.Storage) parquet {
+	const parameter = "parquet.column.index.access"
+	return parquet{byPosition: strings.EqualFold(s.SerDeParams[parameter], "true") || strings.EqualFold(t.Parameters[parameter], "true")}
+}
+
+// byPosition finds which of a file's columns stands where.
+func (t *table) byPosition(ctx context.Context, o lake.Object) (format, error) {
+	if t.o.FileColumns == nil {
+		return nil, unsupported(t.record, "reads Parquet by position (parquet.column.index.access)")
+	}
+	names, err := t.o.FileColumns(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("read the column names of %s: %w", o.URI(), err)
+	}
+	return parquet{byPosition: true, names: strings.Join(names, "\x00") + "\x00"}, nil
+}
+
+// absent is a column name that no file has: what reads it gets the default.
+const absent = "\x01absent"
+
+func (p parquet) from(t *table, paths []string) string {
+	var b strings.Builder
+	b.WriteString("read_parquet(")
+	writeList(&b, paths)
+	b.WriteString(", hive_partitioning = false, schema = MAP {")
+	fields := 0
+	field := func(inFile, name, typ string) {
+		if fields++; fields > 1 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%s: {name: %s, type: %s, default_value: NULL}", lake.QuoteString(inFile), lake.QuoteString(name), lake.QuoteString(typ))
+	}
+	names := strings.Split(p.names, "\x00")
+	for i, c := range t.data {
+		if c.err != nil {
+			continue
+		}
+		inFile := c.name
+		if p.byPosition {
+			inFile = absent + strconv.Itoa(i)
+			if i < len(names)-1 {
+				inFile = names[i]
+			}
+		}
+		field(inFile, alias(i, c.name), c.typ.String())
+	}
+	if fields == 0 {
+		field(absent, absent, "BOOLEAN") // the map may not be empty
+	}
+	b.WriteString("})")
+	return b.String()
+}
+
+func (p parquet) column(t *table, i int) string { return lake.QuoteName(alias(i, t.data[i].name)) }
+
+// alias gives a data column a name under which no virtual column of DuckDB's
+// readers is hidden: file_index is needed for partition values.
+func alias(i int, name string) string {
+	if slices.Contains([]string{"filename", "file_index", "file_row_number"}, strings.ToLower(name)) {
+		return "c" + strconv.Itoa(i) + " " + name
+	}
+	return name
+}
+
+func writeList(b *strings.Builder, texts []string) {
+	b.WriteByte('[')
+	for i, s := range texts {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(lake.QuoteString(s))
+	}
+	b.WriteByte(']')
+}

@@ -1,0 +1,322 @@
+package hive
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"lakeport/internal/lake"
+	"lakeport/internal/metastore"
+	"lakeport/internal/sqlerr"
+)
+
+// defaultPartition stands for NULL in partition values
+// (hive.exec.default.partition.name).
+const defaultPartition = "__HIVE_DEFAULT_PARTITION__"
+
+// part is a partition that a scan reads, or the whole of a table without
+// partition keys.
+type part struct {
+	values  []value // one for each key
+	storage metastore.Storage
+}
+
+// value is a partition's value of one key. The text is as the metastore keeps
+// it.
+type value struct {
+	text string
+	null bool
+	cmp  any // the typed value: *big.Rat, float64, time.Time, bool or string
+}
+
+// partitions asks the metastore for the partitions that the filters leave and
+// decides each again: what the metastore filters is only a first sieve.
+func (t *table) partitions(ctx context.Context, filters []lake.Filter) ([]part, error) {
+	if len(t.keys) == 0 {
+		return []part{{storage: t.record.Storage}}, nil
+	}
+	records, err := t.o.Partitions(ctx, t.expression(filters))
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(records, func(a, b metastore.Partition) int { return slices.Compare(a.Values, b.Values) })
+	var parts []part
+	for _, r := range records {
+		p, err := t.part(r)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil && !t.excluded(p, filters) {
+			parts = append(parts, *p)
+		}
+	}
+	return parts, nil
+}
+
+func (t *table) part(r metastore.Partition) (*part, error) {
+	corrupt := func(format string, args ...any) error {
+		return sqlerr.New(sqlerr.Corrupt, "partition %s of table %s.%s %s",
+			t.partitionName(r.Values), t.record.Database, t.record.Name, fmt.Sprintf(format, args...)).
+			WithHint("mend the partition's record in the metastore")
+	}
+	if len(r.Values) != len(t.keys) {
+		return nil, corrupt("has %d values; the table has %d partition keys", len(r.Values), len(t.keys))
+	}
+	p := &part{storage: r.Storage}
+	if p.storage.Location == "" {
+		return nil, corrupt("has no location")
+	}
+	for i, k := range t.keys {
+		v, ok := k.value(r.Values[i])
+		if !ok {
+			return nil, corrupt("has the value %q, which is no %s", r.Values[i], k.hive)
+		}
+		p.values = append(p.values, v)
+	}
+	return p, nil
+}
+
+// partitionName spells a partition as key=value/key=value, for messages.
+func (t *table) partitionName(values []string) string {
+	var names []string
+	for i, v := range values {
+		if i < len(t.keys) {
+			v = t.keys[i].name + "=" + v
+		}
+		names = append(names, v)
+	}
+	return strings.Join(names, "/")
+}
+
+// excluded tells whether some filter certainly does not hold in the partition.
+func (t *table) excluded(p *part, filters []lake.Filter) bool {
+	for _, f := range filters {
+		i := t.key(f.Column)
+		if i >= 0 && t.keys[i].excludes(f, p.values[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// key finds a partition key by name; -1 if there is none.
+func (t *table) key(name string) int {
+	return slices.IndexFunc(t.keys, func(k column) bool { return strings.EqualFold(k.name, name) })
+}
+
+func (k column) excludes(f lake.Filter, v value) bool {
+	switch {
+	case f.Op == lake.IsNull:
+		return !v.null
+	case f.Op == lake.IsNotNull:
+		return v.null
+	case v.cmp == nil && !v.null:
+		return false // the type is not supported
+	case f.Op == lake.In:
+		return len(f.Values) > 0 && !slices.ContainsFunc(f.Values, func(c string) bool { return !k.differs(lake.Eq, c, v) })
+	case len(f.Values) != 1:
+		return false
+	}
+	return k.differs(f.Op, f.Values[0], v)
+}
+
+// differs tells whether "v op constant" is certainly not true. NULL makes no
+// comparison true.
+func (k column) differs(op lake.Op, constant string, v value) bool {
+	if v.null {
+		return true
+	}
+	c, ok := k.typed(constant)
+	if !ok {
+		return false
+	}
+	order, ok := compare(v.cmp, c)
+	if !ok {
+		return false
+	}
+	switch op {
+	case lake.Eq:
+		return order != 0
+	case lake.NotEq:
+		return order == 0
+	case lake.Less:
+		return order >= 0
+	case lake.LessEq:
+		return order > 0
+	case lake.Greater:
+		return order <= 0
+	case lake.GreaterEq:
+		return order < 0
+	}
+	return false
+}
+
+// value reads a partition's value; false means that it is not of the key's
+// type.
+func (k column) value(text string) (value, bool) {
+	v := value{text: text, null: text == defaultPartition || text == "" && k.typ.Kind != lake.Varchar}
+	if v.null || k.typ.Kind == lake.Invalid {
+		return v, true
+	}
+	var ok bool
+	v.cmp, ok = k.typed(text)
+	return v, ok
+}
+
+var decimalText = regexp.MustCompile(`^[+-]?([0-9]{1,60}(\.[0-9]{0,60})?|\.[0-9]{1,60})$`)
+
+// typed reads text as a value of the key's type.
+func (k column) typed(text string) (any, bool) {
+	switch k.typ.Kind {
+	case lake.Varchar:
+		return text, true
+	case lake.TinyInt, lake.SmallInt, lake.Integer, lake.BigInt:
+		n, err := strconv.ParseInt(text, 10, 64)
+		return new(big.Rat).SetInt64(n), err == nil
+	case lake.Decimal:
+		if !decimalText.MatchString(text) {
+			return nil, false
+		}
+		return new(big.Rat).SetString(text)
+	case lake.Float, lake.Double:
+		f, err := strconv.ParseFloat(text, 64)
+		return f, err == nil
+	case lake.Boolean:
+		b, err := strconv.ParseBool(strings.ToLower(text))
+		return b, err == nil
+	case lake.Date, lake.Timestamp:
+		return readTime(text)
+	}
+	return nil, false
+}
+
+func readTime(text string) (any, bool) {
+	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, true
+		}
+	}
+	return nil, false
+}
+
+// compare orders two values of one type; false: they have no order.
+func compare(a, b any) (int, bool) {
+	switch a := a.(type) {
+	case string:
+		return strings.Compare(a, b.(string)), true
+	case *big.Rat:
+		return a.Cmp(b.(*big.Rat)), true
+	case time.Time:
+		return a.Compare(b.(time.Time)), true
+	case bool:
+		if a == b.(bool) {
+			return 0, true
+		}
+		return 1, false
+	case float64:
+		b := b.(float64)
+		switch {
+		case a < b:
+			return -1, true
+		case a > b:
+			return 1, true
+		}
+		return 0, a == b // NaN has none
+	}
+	return 0, false
+}
+
+// expressionMax is the longest Expression that GetPartitions takes.
+const expressionMax = 2048
+
+// simpleName is a name that needs no quoting in Glue's expressions, whose
+// grammar documents none.
+var simpleName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
+
+// expression turns the filters on partition keys into one of Glue's. What Glue
+// may decide otherwise than SQL does is left out, as is what does not fit.
+func (t *table) expression(filters []lake.Filter) string {
+	expr := ""
+	for _, f := range filters {
+		i := t.key(f.Column)
+		if i < 0 || !simpleName.MatchString(t.keys[i].name) {
+			continue
+		}
+		term, ok := t.keys[i].term(f)
+		if !ok || len(expr)+len(" AND ")+len(term) > expressionMax {
+			continue
+		}
+		if expr != "" {
+			expr += " AND "
+		}
+		expr += term
+	}
+	return expr
+}
+
+// term spells one filter; false: it is not for Glue.
+func (k column) term(f lake.Filter) (string, bool) {
+	if f.Op == lake.IsNull || f.Op == lake.IsNotNull {
+		// Hive's text for NULL is a value like any other of a string key.
+		op := map[lake.Op]string{lake.IsNull: " = '", lake.IsNotNull: " <> '"}[f.Op]
+		return k.name + op + defaultPartition + "'", k.typ.Kind == lake.Varchar
+	}
+	var constants []string
+	for _, v := range f.Values {
+		c, ok := k.constant(v, f.Op)
+		if !ok {
+			return "", false
+		}
+		constants = append(constants, c)
+	}
+	switch {
+	case f.Op == lake.In && len(constants) > 0:
+		return k.name + " IN (" + strings.Join(constants, ", ") + ")", true
+	case f.Op != lake.In && len(constants) == 1:
+		return k.name + " " + string(f.Op) + " " + constants[0], true
+	}
+	return "", false
+}
+
+// constant spells a literal of the key's type; false: Glue cannot compare it
+// as SQL does. Types that Expression does not list (boolean, float, double)
+// are not sent, nor is char, whose padding makes equality unclear.
+func (k column) constant(text string, op lake.Op) (string, bool) {
+	v, ok := k.typed(text)
+	if !ok {
+		return "", false
+	}
+	switch k.typ.Kind {
+	case lake.Varchar:
+		if strings.HasPrefix(strings.ToLower(k.hive), "char") || strings.ContainsFunc(text, unprintable) {
+			return "", false
+		}
+		equality := op == lake.Eq || op == lake.NotEq || op == lake.In
+		// The store orders strings by UTF-16, SQL by bytes; the two agree
+		// against a constant of ASCII alone.
+		if !equality && strings.ContainsFunc(text, func(r rune) bool { return r > 0x7e }) {
+			return "", false
+		}
+		return quote(text), true
+	case lake.TinyInt, lake.SmallInt, lake.Integer, lake.BigInt:
+		return v.(*big.Rat).Num().String(), true
+	case lake.Decimal:
+		return strings.TrimPrefix(text, "+"), true
+	case lake.Date:
+		day := v.(time.Time)
+		return quote(day.Format(time.DateOnly)), day.Equal(day.Truncate(24*time.Hour))
+	case lake.Timestamp:
+		return quote(v.(time.Time).Format("2006-01-02 15:04:05.999999999")), true
+	}
+	return "", false
+}
+
+// unprintable are the characters that an expression may not hold.
+func unprintable(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }
+
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
