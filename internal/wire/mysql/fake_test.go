@@ -357,10 +357,21 @@ func writeStrings(w wire.ResultWriter, names, values []string, more bool) error 
 	return writeNamed(w, names, c, more)
 }
 
+// alive keeps the bytes that lake.String points to, which the collector does
+// not see there.
+var alive struct {
+	sync.Mutex
+	bytes [][]byte
+}
+
 func stringVector(k lake.Kind, values ...string) lake.Vector {
 	data := make([]lake.String, len(values))
+	alive.Lock()
+	defer alive.Unlock()
 	for i, v := range values {
-		data[i] = lake.MakeString([]byte(v))
+		b := []byte(v)
+		alive.bytes = append(alive.bytes, b)
+		data[i] = lake.MakeString(b)
 	}
 	return lake.Vector{Type: kind(k), Data: data}
 }

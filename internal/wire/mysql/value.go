@@ -143,9 +143,44 @@ func appendFloat(b []byte, f float64, size int) []byte {
 		return append(b, "Infinity"...)
 	case math.IsInf(f, -1):
 		return append(b, "-Infinity"...)
-	case abs < 1e15 && abs >= 1e-15 || abs == 0:
-		return strconv.AppendFloat(b, f, 'f', -1, size)
+	case abs >= 1e15 || abs < 1e-15 && abs > 0:
+		return appendExponent(b, f, size)
 	}
+	if size == 64 {
+		if n := f * fourDecimals; math.Abs(n) < 1e15 && n == math.Trunc(n) && n/fourDecimals == f && n != 0 {
+			return appendFixed(b, int64(n))
+		}
+	}
+	return strconv.AppendFloat(b, f, 'f', -1, size)
+}
+
+// fourDecimals is the scale of doubles that are printed without a search for
+// their shortest text. Such a double is a whole number of ten-thousandths of
+// at most 15 digits, and no two texts of 15 digits mean the same double: so
+// the text is the shortest once its trailing zeros are gone.
+const fourDecimals = 10_000
+
+// appendFixed prints n ten-thousandths.
+func appendFixed(b []byte, n int64) []byte {
+	if n < 0 {
+		b, n = append(b, '-'), -n
+	}
+	b = strconv.AppendInt(b, n/fourDecimals, 10)
+	rest := int(n % fourDecimals)
+	if rest == 0 {
+		return b
+	}
+	b = appendTwo(append(b, '.'), rest/100)
+	if rest%100 != 0 {
+		b = appendTwo(b, rest%100)
+	}
+	if b[len(b)-1] == '0' {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+func appendExponent(b []byte, f float64, size int) []byte {
 	start := len(b)
 	b = strconv.AppendFloat(b, f, 'e', -1, size)
 	for i := start; i < len(b); i++ {
