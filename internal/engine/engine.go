@@ -1,0 +1,181 @@
+// Package engine runs SQL on DuckDB. It opens the database with settings that
+// keep clients' SQL away from files, streams results as lake.Chunks that point
+// into DuckDB's vectors, turns DuckDB's errors into sqlerr, says what a query
+// touches (Inspect, Check) and what each of its scans wants (Planner).
+//
+// It is the only package that knows DuckDB. It knows neither catalogs nor
+// objects: callers replace external names in the text before they run it.
+package engine
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	duckdb "github.com/duckdb/duckdb-go-bindings"
+
+	"lakeport/internal/lake"
+	"lakeport/internal/sqlerr"
+)
+
+// Catalog is the name under which the database file is attached.
+const Catalog = "default_catalog"
+
+// Options say where a database lives and what it may use. The zero value is a
+// database in memory that reads no file.
+type Options struct {
+	Path    string   // of the database file, which is made if missing; empty: in memory
+	Dirs    []string // the only directories, with all below them, that SQL may read
+	Threads int      // 0: one for each core
+	Memory  string   // limit as DuckDB spells it, "4GB"; empty: DuckDB's default, 80 % of the machine
+	Temp    string   // directory to spill to; empty: beside the file, or none in memory
+	// Translate changes the text of an error before a client sees it, for
+	// example local paths into URIs; nil changes nothing.
+	Translate func(string) string
+}
+
+// DB is one open database. Its methods may be called from any goroutine.
+type DB struct {
+	handle    duckdb.Database
+	translate func(string) string
+	planner   *Planner
+}
+
+// Open opens the database and locks its configuration: from then on sessions
+// can set their time zone and search path and nothing else. It fails with
+// Conflict if another process has the file open.
+func Open(o Options) (*DB, error) {
+	db := &DB{translate: o.Translate}
+	if db.translate == nil {
+		db.translate = func(s string) string { return s }
+	}
+	if err := db.start(o.settings()); err != nil {
+		return nil, err
+	}
+	p, err := NewPlanner()
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	db.planner = p
+	return db, nil
+}
+
+// start opens an instance in memory and runs setup on its first connection.
+func (db *DB) start(setup []string) error {
+	var msg string
+	if duckdb.OpenExt(":memory:", &db.handle, duckdb.Config{}, &msg) == duckdb.StateError {
+		return sqlerr.New(sqlerr.Internal, "open DuckDB: %s", msg)
+	}
+	c, err := db.connect()
+	if err != nil {
+		db.Close()
+		return err
+	}
+	defer c.Close()
+	for _, text := range setup {
+		if err := c.run(text); err != nil {
+			db.Close()
+			return explainOpen(err)
+		}
+	}
+	return nil
+}
+
+// settings gives the statements that make a fresh instance the database of o.
+// The order matters: what needs files comes before access to them is closed,
+// and the lock is last.
+func (o Options) settings() []string {
+	path := o.Path
+	if path == "" {
+		path = ":memory:"
+	} else if o.Temp == "" {
+		o.Temp = path + ".tmp"
+	}
+	list := []string{
+		"SET GLOBAL errors_as_json = true",
+		"ATTACH " + lake.QuoteString(path) + " AS " + Catalog,
+		"SET GLOBAL temp_directory = " + lake.QuoteString(o.Temp),
+		// One merged read for each row group; no second copy of its bytes, which
+		// would also outlive the permission to read them.
+		"SET GLOBAL prefetch_all_parquet_files = true",
+		"SET GLOBAL enable_external_file_cache = false",
+		"SET GLOBAL autoinstall_known_extensions = false",
+		"SET GLOBAL autoload_known_extensions = false",
+		"SET GLOBAL allow_community_extensions = false",
+		"SET GLOBAL allow_persistent_secrets = false",
+	}
+	if o.Threads > 0 {
+		list = append(list, "SET GLOBAL threads = "+strconv.Itoa(o.Threads))
+	}
+	if o.Memory != "" {
+		list = append(list, "SET GLOBAL memory_limit = "+lake.QuoteString(o.Memory))
+	}
+	return append(list,
+		"SET GLOBAL allowed_directories = ["+strings.Join(quoteDirs(o.Dirs), ", ")+"]",
+		"SET GLOBAL enable_external_access = false",
+		"SET GLOBAL allowed_configs = ['timezone']",
+		"SET GLOBAL lock_configuration = true")
+}
+
+// quoteDirs ends each directory with a slash, so that a neighbour whose name
+// merely starts alike stays closed.
+func quoteDirs(dirs []string) []string {
+	list := make([]string, len(dirs))
+	for i, d := range dirs {
+		list[i] = lake.QuoteString(filepath.Clean(d) + string(os.PathSeparator))
+	}
+	return list
+}
+
+// lockHolder finds file and process in DuckDB's refusal to share a file.
+var lockHolder = regexp.MustCompile(`Could not set lock on file "(.*)": Conflicting lock is held in (.*?)( by user .*)?\. See`)
+
+// explainOpen names the process that holds the file, where that is why.
+func explainOpen(err error) error {
+	e := sqlerr.From(err)
+	m := lockHolder.FindStringSubmatch(e.Msg)
+	if m == nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	return &sqlerr.Error{
+		Kind: sqlerr.Conflict, Err: err,
+		Msg:  fmt.Sprintf("database file %s is in use by %s", m[1], m[2]),
+		Hint: "stop that process or give this one another data directory",
+	}
+}
+
+// Connect opens a connection whose current schema is default_catalog.main.
+func (db *DB) Connect() (*Conn, error) {
+	c, err := db.connect()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.run("USE " + Catalog); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (db *DB) connect() (*Conn, error) {
+	c := &Conn{db: db}
+	if duckdb.Connect(db.handle, &c.handle) == duckdb.StateError {
+		return nil, sqlerr.New(sqlerr.Internal, "connect to DuckDB: no connection could be made")
+	}
+	return c, nil
+}
+
+// Planner gives the planner that Inspect uses, for use and not for closing.
+func (db *DB) Planner() *Planner { return db.planner }
+
+// Close closes the database. Its connections must be closed before.
+func (db *DB) Close() {
+	if db.planner != nil {
+		db.planner.Close()
+	}
+	duckdb.Close(&db.handle)
+}
