@@ -2,9 +2,11 @@ package sandbox
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"lakeport/internal/iam"
+	"lakeport/internal/sandbox/world"
 )
 
 // Service is one AWS service. The server verifies the signature, asks Needs,
@@ -15,8 +17,13 @@ type Service interface {
 	Name() string
 	// Needs declares what the call does, as far as it is known before it
 	// runs. An action that it does not know is an error (the call is denied).
+	//
+	// An *APIError is answered as it is: the request is faulty in itself.
+	// Needs may set c.Caller.Principal where the call carries its own proof of
+	// identity, as AssumeRoleWithWebIdentity does.
 	Needs(c *Call) ([]Need, error)
 	// Policy is the resource-based policy that guards the ARN, nil if none.
+	// Giving the same Document until the policy changes keeps decisions fast.
 	Policy(arn string) *iam.Policy
 	// Serve answers the call. What depends on state or on each item is asked
 	// inside by c.May. A call that ends without any decision is denied and
@@ -32,6 +39,9 @@ type Need struct {
 	Action   string
 	Resource iam.Resource
 	Context  iam.Context // service-specific keys; may be nil
+	// Free marks what AWS grants to every authenticated caller whatever the
+	// policies say, such as sts:GetCallerIdentity. It is logged as allowed.
+	Free bool
 }
 
 // Call is one authenticated request.
@@ -47,12 +57,16 @@ type Call struct {
 	RequestID string
 	Now       time.Time // the sandbox's clock
 	Caller    Caller
+	Prepared  any // what Needs worked out and Serve goes on with
 
-	may func(*Call, Need) iam.Decision
+	server  *Server
+	who     *world.Identity // nil for unsigned calls
+	context iam.Context     // the global keys, made when first needed
+	asked   []question      // what was decided, for the log
+	form    url.Values      // query and form, once readForm has run
+	failure string          // the error code that was answered
+	detail  string          // why, where the answer does not say it
 }
-
-// May decides one more need of the call and logs the decision.
-func (c *Call) May(n Need) iam.Decision { return c.may(c, n) }
 
 // Caller is who signed the call.
 type Caller struct {

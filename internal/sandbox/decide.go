@@ -1,0 +1,133 @@
+package sandbox
+
+import (
+	"maps"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"lakeport/internal/iam"
+	"lakeport/internal/sandbox/world"
+)
+
+// question is one decision of a call as the log keeps it. How it came about
+// is worked out when the log is read: sets and requests do not change.
+type question struct {
+	set     *iam.Set
+	request iam.Request
+	effect  iam.Effect
+	free    bool
+}
+
+// May decides one more need of the call and logs the decision. An allowing
+// Decision has only its Effect set.
+func (c *Call) May(n Need) iam.Decision {
+	q := question{request: iam.Request{Principal: c.Caller.Principal, Action: n.Action, Resource: n.Resource}}
+	if n.Free {
+		q.effect, q.free = iam.Allow, true
+		c.asked = append(c.asked, q)
+		return iam.Decision{Effect: iam.Allow}
+	}
+	q.request.Context = c.contextFor(n)
+	var guard *iam.Policy
+	if service := c.server.services[c.Service]; service != nil {
+		guard = service.Policy(n.Resource.ARN)
+	}
+	q.set = c.server.world.Set(c.who, guard)
+	q.effect = q.set.Decide(&q.request)
+	c.asked = append(c.asked, q)
+	if q.effect == iam.Allow {
+		return iam.Decision{Effect: iam.Allow}
+	}
+	return q.set.Explain(&q.request)
+}
+
+// Denied is the service's error for a need that May refused.
+func (c *Call) Denied(n Need, d iam.Decision) *APIError {
+	r := iam.Request{Principal: c.Caller.Principal, Action: n.Action, Resource: n.Resource}
+	switch speaks(c.Service) {
+	case s3Protocol:
+		// S3 gives its reasons to callers of the owner's account only (S3
+		// User Guide, "Troubleshoot access denied (403 Forbidden) errors").
+		if c.who == nil || n.Resource.Account != c.Caller.Principal.Account {
+			return &APIError{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Access Denied"}
+		}
+		return &APIError{Status: http.StatusForbidden, Code: "AccessDenied", Message: d.QuotedMessage(&r)}
+	case jsonProtocol:
+		return &APIError{Status: http.StatusBadRequest, Code: "AccessDeniedException", Message: d.Message(&r)}
+	}
+	if r.Principal.Kind == iam.Federated {
+		return &APIError{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Not authorized to perform " + n.Action}
+	}
+	return &APIError{Status: http.StatusForbidden, Code: "AccessDenied", Message: d.Message(&r)}
+}
+
+// contextFor is the condition keys of one need.
+func (c *Call) contextFor(n Need) iam.Context {
+	if c.context == nil {
+		c.context = c.globalContext()
+	}
+	ctx := make(iam.Context, len(c.context)+len(n.Context)+1)
+	maps.Copy(ctx, c.context)
+	if n.Resource.Account != "" {
+		ctx["aws:resourceaccount"] = []string{n.Resource.Account}
+	}
+	for k, v := range n.Context {
+		ctx[strings.ToLower(k)] = v
+	}
+	return ctx
+}
+
+// globalContext is the keys that do not depend on the service: IAM User Guide,
+// "AWS global condition context keys".
+func (c *Call) globalContext() iam.Context {
+	ctx := iam.Context{}
+	set := func(key, value string) { ctx[key] = []string{value} }
+	c.Caller.Principal.Identify(ctx)
+	for k, v := range c.Caller.Tags {
+		set("aws:principaltag/"+strings.ToLower(k), v)
+	}
+	set("aws:currenttime", c.Now.UTC().Format(time.RFC3339))
+	set("aws:epochtime", strconv.FormatInt(c.Now.Unix(), 10))
+	set("aws:securetransport", strconv.FormatBool(c.Request.TLS != nil))
+	set("aws:viaawsservice", "false")
+	set("aws:requestedregion", c.requestedRegion())
+	if host, _, err := net.SplitHostPort(c.Request.RemoteAddr); err == nil {
+		set("aws:sourceip", host)
+	}
+	for key, header := range map[string]string{"aws:useragent": "User-Agent", "aws:referer": "Referer"} {
+		if v := c.Request.Header.Get(header); v != "" {
+			set(key, v)
+		}
+	}
+	if c.who != nil && c.who.Session != nil {
+		sessionContext(c.who.Session, set)
+	}
+	return ctx
+}
+
+func sessionContext(t *world.Session, set func(key, value string)) {
+	set("aws:tokenissuetime", t.IssuedAt.UTC().Format(time.RFC3339))
+	set("aws:multifactorauthpresent", strconv.FormatBool(t.MFA))
+	if t.SourceIdentity != "" {
+		set("aws:sourceidentity", t.SourceIdentity)
+	}
+	if t.Provider != "" {
+		set("aws:federatedprovider", t.Provider)
+	}
+	if t.Instance {
+		set("ec2:roledelivery", "2.0")
+		set("ec2:sourceinstancearn", "arn:aws:ec2:us-east-1:"+t.Account+":instance/"+t.Name)
+	}
+}
+
+// requestedRegion is the region of the endpoint; IAM has one endpoint, in
+// us-east-1, whatever region a client with an endpoint of its own signs for.
+func (c *Call) requestedRegion() string {
+	if c.Service == "iam" || c.Region == "aws-global" {
+		return "us-east-1"
+	}
+	return c.Region
+}
