@@ -285,14 +285,14 @@ func (t dateTest) holds(v string, _ Context) bool {
 // boolean accepts a variable, as one page of the User Guide has it.
 func boolean(v string, variables bool) (test, bool) {
 	t := boolTest{compilePattern(v, syntax{fold: true, variables: variables})}
-	return t, isBool(v) || len(t.elems) == 1 && t.elems[0].kind == variable
+	return t, isBool(v) || t.head == "" && len(t.elems) == 1 && t.elems[0].kind == variable
 }
 
 type boolTest struct{ pattern }
 
 func isBool(s string) bool { return strings.EqualFold(s, "true") || strings.EqualFold(s, "false") }
 
-func (t boolTest) holds(v string, ctx Context) bool { return isBool(v) && t.match(v, ctx) }
+func (t boolTest) holds(v string, ctx Context) bool { return t.match(v, ctx) && isBool(v) }
 
 func binary(v string, _ bool) (test, bool) {
 	b, err := base64.StdEncoding.DecodeString(v)
@@ -330,6 +330,5 @@ func arnLike(v string, variables bool) (test, bool) {
 type arnTest struct{ arnPattern }
 
 func (t *arnTest) holds(v string, ctx Context) bool {
-	a := splitARN(v)
-	return t.match(&a, ctx)
+	return t.match(&arn{text: v}, ctx)
 }

@@ -78,7 +78,7 @@ func Parse(text []byte) (*Document, error) {
 	if perr != nil {
 		return nil, perr
 	}
-	b := builder{src}
+	b := &builder{src: src}
 	d, perr := b.document(&root)
 	if perr != nil {
 		return nil, perr
@@ -116,11 +116,28 @@ func (d *Document) Size() int {
 	return n
 }
 
-// builder turns JSON into a Document.
-type builder struct{ src string }
+// builder turns JSON into a Document. last is the place found last, from which
+// the next one is counted.
+type builder struct {
+	src  string
+	last sqlerr.Pos
+}
 
-func (b builder) fault(at int, hint, format string, args ...any) *ParseError {
-	pos := sqlerr.At(b.src, at)
+// place is where an offset is. Calls with rising offsets read the text once.
+func (b *builder) place(at int) sqlerr.Pos {
+	if b.last.Line == 0 || at < b.last.Offset {
+		b.last = sqlerr.Pos{Line: 1, Column: 1}
+	}
+	step := sqlerr.At(b.src[b.last.Offset:], at-b.last.Offset)
+	if step.Line == 1 {
+		step.Column += b.last.Column - 1
+	}
+	b.last = sqlerr.Pos{Offset: at, Line: b.last.Line + step.Line - 1, Column: step.Column}
+	return b.last
+}
+
+func (b *builder) fault(at int, hint, format string, args ...any) *ParseError {
+	pos := b.place(at)
 	return &ParseError{pos.Line, pos.Column, fmt.Sprintf(format, args...), hint, false}
 }
 
@@ -131,7 +148,7 @@ var (
 	principalKinds = []string{"AWS", "Federated", "Service", "CanonicalUser"}
 )
 
-func (b builder) unknown(key node, in string, known []string) *ParseError {
+func (b *builder) unknown(key node, in string, known []string) *ParseError {
 	hint := "write one of " + strings.Join(known, ", ")
 	if n := nearest(key.text, known); n != "" {
 		hint = fmt.Sprintf("write %q", n)
@@ -139,7 +156,7 @@ func (b builder) unknown(key node, in string, known []string) *ParseError {
 	return b.fault(key.at, hint, "unknown key %q in %s", key.text, in)
 }
 
-func (b builder) document(root *node) (*Document, *ParseError) {
+func (b *builder) document(root *node) (*Document, *ParseError) {
 	if root.kind != '{' {
 		return nil, b.fault(root.at, `write {"Version": "2012-10-17", "Statement": [...]}`,
 			"a policy document is an object, found %s", root.noun())
@@ -165,7 +182,7 @@ func (b builder) document(root *node) (*Document, *ParseError) {
 	return d, nil
 }
 
-func (b builder) statements(n node) ([]Statement, *ParseError) {
+func (b *builder) statements(n node) ([]Statement, *ParseError) {
 	if n.kind == '{' {
 		n = node{kind: '[', items: []node{n}}
 	}
@@ -181,12 +198,12 @@ func (b builder) statements(n node) ([]Statement, *ParseError) {
 	return list, nil
 }
 
-func (b builder) statement(s *Statement, n node) *ParseError {
+func (b *builder) statement(s *Statement, n node) *ParseError {
 	if n.kind != '{' {
 		return b.fault(n.at, "write each statement as {...}", "a statement is an object, found %s", n.noun())
 	}
 	s.at, s.sidAt, s.effectAt = n.at, n.at, n.at
-	s.Start, s.End = sqlerr.At(b.src, n.at), sqlerr.At(b.src, n.end-1)
+	s.Start, s.End = b.place(n.at), b.place(n.end-1)
 	for _, m := range n.members {
 		var err *ParseError
 		switch m.key.text {
@@ -220,7 +237,7 @@ func (b builder) statement(s *Statement, n node) *ParseError {
 	return nil
 }
 
-func (b builder) string(m member) (string, *ParseError) {
+func (b *builder) string(m member) (string, *ParseError) {
 	if m.value.kind != '"' {
 		return "", b.fault(m.value.at, "write it in double quotes", "%s is a string, found %s", m.key.text, m.value.noun())
 	}
@@ -228,11 +245,11 @@ func (b builder) string(m member) (string, *ParseError) {
 }
 
 // list reads a string or an array of strings; never nil.
-func (b builder) list(m member) ([]Value, *ParseError) {
+func (b *builder) list(m member) ([]Value, *ParseError) {
 	return b.values(m, func(n *node) bool { return n.kind == '"' }, "a string or an array of strings")
 }
 
-func (b builder) values(m member, ok func(*node) bool, want string) ([]Value, *ParseError) {
+func (b *builder) values(m member, ok func(*node) bool, want string) ([]Value, *ParseError) {
 	items := m.value.items
 	if m.value.kind != '[' {
 		items = []node{m.value}
@@ -248,7 +265,7 @@ func (b builder) values(m member, ok func(*node) bool, want string) ([]Value, *P
 	return list, nil
 }
 
-func (b builder) principals(m member) ([]PrincipalRef, *ParseError) {
+func (b *builder) principals(m member) ([]PrincipalRef, *ParseError) {
 	if v := m.value; v.kind == '"' {
 		if v.text != "*" {
 			return nil, b.fault(v.at, fmt.Sprintf(`write {"AWS": %q}`, v.text),
@@ -275,7 +292,7 @@ func (b builder) principals(m member) ([]PrincipalRef, *ParseError) {
 	return list, nil
 }
 
-func (b builder) conditions(m member) ([]Condition, *ParseError) {
+func (b *builder) conditions(m member) ([]Condition, *ParseError) {
 	if m.value.kind != '{' {
 		return nil, b.fault(m.value.at, `write {"StringEquals": {"key": "value"}}`, "Condition is an object, found %s", m.value.noun())
 	}

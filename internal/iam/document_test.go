@@ -138,3 +138,11 @@ func corpusInputs(tb testing.TB, path string) (inputs []string) {
 	}
 	return inputs
 }
+
+func TestLongDocumentsParseInLinearTime(t *testing.T) {
+	d := mustParse(t, `{"Statement": [{}`+strings.Repeat(",\n{}", MaxDocument/4)+`]}`)
+	last := d.Statements[len(d.Statements)-1]
+	if last.Start.Line != MaxDocument/4+1 || last.Start.Column != 1 || last.End.Column != 2 {
+		t.Errorf("got %v to %v", last.Start, last.End)
+	}
+}

@@ -2,7 +2,6 @@ package iam
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -163,6 +162,7 @@ func (p *reader) quoteHint() string {
 
 func (p *reader) object(depth int) (node, *ParseError) {
 	n := node{kind: '{', at: p.pos}
+	first := map[string]int{} // where each key stands
 	p.pos++
 	for {
 		p.space()
@@ -182,10 +182,11 @@ func (p *reader) object(depth int) (node, *ParseError) {
 		if err != nil {
 			return n, err
 		}
-		if i := slices.IndexFunc(n.members, func(m member) bool { return m.key.text == key.text }); i >= 0 {
+		if at, ok := first[key.text]; ok {
 			return n, p.fault(key.at, "keep one of them; several values go in one array",
-				"duplicate key %q, first at %s", key.text, p.place(n.members[i].key.at))
+				"duplicate key %q, first at %s", key.text, p.place(at))
 		}
+		first[key.text] = key.at
 		if p.space(); !p.at(':') {
 			return n, p.fault(p.pos, "write a colon between key and value", "expected ':' after key %q, found %s", key.text, p.found())
 		}

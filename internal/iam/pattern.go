@@ -10,8 +10,9 @@ import (
 // allocates nothing; what they stand for is literal text (Assumed: a wildcard
 // inside a variable's value is not one).
 type pattern struct {
-	elems []elem
-	fold  bool // letters match in either case
+	head  string // the literal text at the start
+	elems []elem // what follows it
+	fold  bool   // letters match in either case
 }
 
 type elemKind uint8
@@ -71,6 +72,9 @@ func compilePattern(text string, syn syntax) pattern {
 		text = text[1:]
 	}
 	add(elem{})
+	if len(p.elems) > 0 && p.elems[0].kind == literal {
+		p.head, p.elems = p.elems[0].text, p.elems[1:]
+	}
 	return p
 }
 
@@ -106,13 +110,38 @@ func parseVariable(text string) (e elem, n int) {
 // match tells whether the whole of s matches. A variable without value and
 // default matches nothing.
 func (p *pattern) match(s string, ctx Context) bool {
+	n := len(p.head)
+	if len(s) < n {
+		return false
+	}
+	if p.fold {
+		if s[:n] != p.head && !strings.EqualFold(s[:n], p.head) {
+			return false
+		}
+	} else if n > 0 && s[n-1] != p.head[n-1] || s[:n] != p.head { // ARNs differ towards the end, if at all
+		return false
+	}
+	switch {
+	case len(p.elems) == 0:
+		return len(s) == n
+	case len(p.elems) == 1 && p.elems[0].kind == anyRun:
+		return true
+	}
+	return p.matchRest(s[n:], ctx)
+}
+
+// matchRest matches what follows the head. Between two runs every element
+// takes a fixed length, so only the last run need ever be widened.
+func (p *pattern) matchRest(s string, ctx Context) bool {
 	i, at := 0, 0
 	star, mark := -1, 0 // the last run and where its match ends for now
 	for i < len(p.elems) || at < len(s) {
 		if i < len(p.elems) {
 			e := &p.elems[i]
 			if e.kind == anyRun {
-				star, mark = i, at
+				if star, mark = i, at; star == len(p.elems)-1 {
+					return true
+				}
 				i++
 				continue
 			}
@@ -169,41 +198,41 @@ func (p *pattern) always() bool {
 			return false
 		}
 	}
-	return len(p.elems) > 0
+	return p.head == "" && len(p.elems) > 0
 }
 
 // arnPattern matches ARNs part by part: a wildcard never crosses from one
 // part into another, but in the last part it crosses "/" and ":" (IAM User
 // Guide, "Policy element: Resource").
 type arnPattern struct {
-	any  bool   // the bare "*"
-	head string // the first five parts with their colons, if all are literal
+	any bool // the bare "*"
+	// whole matches the text at once, with parts nil, where the first five
+	// parts are literal: then no wildcard can cross a colon that counts.
+	whole pattern
 	// parts are all six; a part that the pattern lacks is "*" (Assumed).
-	parts [6]pattern
+	parts *[6]pattern
 }
 
 // compileARN compiles a pattern. headVariables allows variables before the
 // fifth colon, as conditions do and Resource does not.
 func compileARN(text string, variables, headVariables bool) arnPattern {
-	parts := splitPattern(text, variables)
-	var a arnPattern
-	plain := len(parts) == 6
-	for i := range a.parts {
+	texts := splitPattern(text, variables)
+	parts := new([6]pattern)
+	plain := len(texts) == 6
+	for i := range parts {
 		part := "*"
-		if i < len(parts) {
-			part = parts[i]
+		if i < len(texts) {
+			part = texts[i]
 		}
-		p := compilePattern(part, syntax{wildcards: true, variables: variables && (i == 5 || headVariables)})
-		if i < 5 && (len(p.elems) > 1 || len(p.elems) == 1 && p.elems[0].kind != literal) {
-			plain = false
-		}
-		a.parts[i] = p
+		parts[i] = compilePattern(part, syntax{wildcards: true, variables: variables && (i == 5 || headVariables)})
+		plain = plain && (i == 5 || len(parts[i].elems) == 0)
 	}
-	a.any = len(parts) == 1 && a.parts[0].always()
 	if plain {
-		a.head = strings.Join(parts[:5], ":") + ":"
+		whole := parts[5]
+		whole.head = strings.Join(texts[:5], ":") + ":" + whole.head
+		return arnPattern{whole: whole}
 	}
-	return a
+	return arnPattern{any: len(texts) == 1 && parts[0].always(), parts: parts}
 }
 
 // splitPattern cuts at the first five colons outside of variables.
@@ -225,37 +254,47 @@ func splitPattern(text string, variables bool) []string {
 	return append(parts, text[start:])
 }
 
-// arn is an ARN cut into its six parts; ok is false for any other text.
+// arn is a text that patterns are matched against. It is cut into its parts
+// when the first pattern asks for them.
 type arn struct {
 	text  string
 	parts [6]string
-	ok    bool
+	cut   bool
+	ok    bool // after cutting: the text has six parts
 }
 
-func splitARN(text string) (a arn) {
-	a.text = text
-	rest := text
+func splitARN(text string) arn {
+	a := arn{text: text}
+	a.split()
+	return a
+}
+
+func (a *arn) split() bool {
+	if a.cut {
+		return a.ok
+	}
+	a.cut = true
+	rest := a.text
 	for i := range 5 {
 		colon := strings.IndexByte(rest, ':')
 		if colon < 0 {
-			return a
+			return false
 		}
 		a.parts[i], rest = rest[:colon], rest[colon+1:]
 	}
-	a.parts[5] = rest
-	a.ok = true
-	return a
+	a.parts[5], a.ok = rest, true
+	return true
 }
 
 func (p *arnPattern) match(a *arn, ctx Context) bool {
 	if p.any {
 		return true
 	}
-	if !a.ok {
-		return false
+	if p.parts == nil {
+		return p.whole.match(a.text, ctx)
 	}
-	if p.head != "" {
-		return strings.HasPrefix(a.text, p.head) && p.parts[5].match(a.parts[5], ctx)
+	if !a.split() {
+		return false
 	}
 	for i := range p.parts {
 		if !p.parts[i].match(a.parts[i], ctx) {

@@ -140,7 +140,7 @@ type query struct {
 
 // Decide answers the request. It allocates nothing, and agrees with Explain.
 func (s *Set) Decide(r *Request) Effect {
-	q := query{r: r, resource: splitARN(r.Resource.ARN), bounded: s.bounded}
+	q := query{r: r, resource: arn{text: r.Resource.ARN}, bounded: s.bounded}
 	effect, _, _ := s.evaluate(&q)
 	return effect
 }
@@ -149,7 +149,7 @@ func (s *Set) Decide(r *Request) Effect {
 // the answer.
 func (s *Set) Explain(r *Request) Decision {
 	var d Decision
-	q := query{r: r, resource: splitARN(r.Resource.ARN), bounded: s.bounded, trace: &d}
+	q := query{r: r, resource: arn{text: r.Resource.ARN}, bounded: s.bounded, trace: &d}
 	d.Effect, d.Reason, d.Kind = s.evaluate(&q)
 	d.finish(r)
 	return d
