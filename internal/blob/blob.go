@@ -125,6 +125,9 @@ func (s *Store) Close() error {
 	return os.RemoveAll(s.mntDir)
 }
 
+// Mounts is the directory below which all mounted files are.
+func (s *Store) Mounts() string { return s.mntDir }
+
 // URI gives the object behind a mounted path, or path itself.
 func (s *Store) URI(path string) string {
 	if m := mountAt(path); m != nil {

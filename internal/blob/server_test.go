@@ -249,3 +249,10 @@ func dead(t testing.TB) string {
 	defer l.Close()
 	return "http://" + l.Addr().String()
 }
+
+// set installs a gate while requests may be under way.
+func (s *server) set(gate func(*http.Request)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gate = gate
+}

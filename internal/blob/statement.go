@@ -37,7 +37,7 @@ type Statement struct {
 // foreseen is fetched when it is read.
 type Hint struct {
 	Table   string   // names the table in Stats
-	Columns []string // top-level names in the files; nil: all; empty but not nil: none
+	Columns []string // top-level names in Parquet files; nil: all; empty but not nil: none
 	Format  string   // "parquet", or any other word for files that are read from start to end
 }
 
@@ -69,6 +69,9 @@ const (
 func (st *Statement) Mount(ctx context.Context, c *Client, objects []lake.Object, hint Hint) ([]string, error) {
 	stop := context.AfterFunc(ctx, func() { st.abort(context.Cause(ctx)) })
 	defer stop()
+	if hint.Format != "parquet" {
+		hint.Columns = nil
+	}
 	sc := st.scan(c, hint)
 	if err := os.MkdirAll(sc.dir, 0o700); err != nil {
 		return nil, st.fail(fmt.Errorf("mount objects: %w", err))

@@ -5,7 +5,6 @@ package scan
 
 import (
 	"context"
-	"fmt"
 
 	"lakeport/internal/blob"
 	"lakeport/internal/lake"
@@ -22,7 +21,7 @@ func Prepare(ctx context.Context, st *blob.Statement, c *blob.Client, s lake.Sca
 	}
 	paths, err := st.Mount(ctx, c, s.Objects, blob.Hint{Table: s.Table, Columns: s.Columns, Format: format})
 	if err != nil {
-		return "", fmt.Errorf("prepare the scan of %s: %w", s.Table, err)
+		return "", err
 	}
 	return s.SQL(paths), nil
 }
