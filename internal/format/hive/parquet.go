@@ -21,7 +21,12 @@ type parquet struct {
 
 func parquetOf(t *metastore.Table, s metastore.Storage) parquet {
 	const parameter = "parquet.column.index.access"
-	return parquet{byPosition: strings.EqualFold(s.SerDeParams[parameter], "true") || strings.EqualFold(t.Parameters[parameter], "true")}
+	for _, from := range []map[string]string{s.SerDeParams, t.Storage.SerDeParams, t.Parameters} {
+		if strings.EqualFold(from[parameter], "true") {
+			return parquet{byPosition: true}
+		}
+	}
+	return parquet{}
 }
 
 // byPosition finds which of a file's columns stands where.

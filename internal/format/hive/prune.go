@@ -115,8 +115,10 @@ func (k column) excludes(f lake.Filter, v value) bool {
 		return !v.null
 	case f.Op == lake.IsNotNull:
 		return v.null
-	case v.cmp == nil && !v.null:
-		return false // the type is not supported
+	case !v.null && (v.cmp == nil || k.typ.Kind == lake.Float):
+		// The type is not supported, or compares in one precision or another,
+		// depending on the constant.
+		return false
 	case f.Op == lake.In:
 		return len(f.Values) > 0 && !slices.ContainsFunc(f.Values, func(c string) bool { return !k.differs(lake.Eq, c, v) })
 	case len(f.Values) != 1:
@@ -182,23 +184,25 @@ func (k column) typed(text string) (any, bool) {
 		if !decimalText.MatchString(text) {
 			return nil, false
 		}
-		return new(big.Rat).SetString(text)
+		r, ok := new(big.Rat).SetString(text)
+		// With more digits the engine would round.
+		rounded, _ := new(big.Rat).SetString(r.FloatString(int(k.typ.Scale)))
+		return r, ok && r.Cmp(rounded) == 0
 	case lake.Float, lake.Double:
 		f, err := strconv.ParseFloat(text, 64)
 		return f, err == nil
 	case lake.Boolean:
 		b, err := strconv.ParseBool(strings.ToLower(text))
 		return b, err == nil
-	case lake.Date, lake.Timestamp:
-		return readTime(text)
-	}
-	return nil, false
-}
-
-func readTime(text string) (any, bool) {
-	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999"} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, true
+	case lake.Date:
+		t, err := time.Parse(time.DateOnly, text)
+		return t, err == nil
+	case lake.Timestamp:
+		for _, layout := range []string{time.DateOnly, time.DateTime, "2006-01-02T15:04:05"} {
+			// Finer than the engine's microseconds, the order is not the engine's.
+			if t, err := time.Parse(layout, text); err == nil {
+				return t, t.Nanosecond()%1000 == 0
+			}
 		}
 	}
 	return nil, false
@@ -214,10 +218,13 @@ func compare(a, b any) (int, bool) {
 	case time.Time:
 		return a.Compare(b.(time.Time)), true
 	case bool:
-		if a == b.(bool) {
+		switch {
+		case a == b.(bool):
 			return 0, true
+		case a:
+			return 1, true
 		}
-		return 1, false
+		return -1, true
 	case float64:
 		b := b.(float64)
 		switch {
@@ -309,7 +316,7 @@ func (k column) constant(text string, op lake.Op) (string, bool) {
 		return strings.TrimPrefix(text, "+"), true
 	case lake.Date:
 		day := v.(time.Time)
-		return quote(day.Format(time.DateOnly)), day.Equal(day.Truncate(24*time.Hour))
+		return quote(day.Format(time.DateOnly)), day.Equal(day.Truncate(24 * time.Hour))
 	case lake.Timestamp:
 		return quote(v.(time.Time).Format("2006-01-02 15:04:05.999999999")), true
 	}

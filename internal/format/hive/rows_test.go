@@ -1,0 +1,272 @@
+package hive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lakeport/internal/engine"
+	"lakeport/internal/lake"
+)
+
+// shelf is a directory that stands for a bucket, and an engine that may read
+// it: what a plan says is carried out on real files.
+type shelf struct {
+	*world
+	t    *testing.T
+	dir  string
+	conn *engine.Conn
+}
+
+func newShelf(t *testing.T, format, columns, keys string) *shelf {
+	t.Helper()
+	s := &shelf{world: newWorld(format, columns, keys), t: t, dir: t.TempDir()}
+	db, err := engine.Open(engine.Options{Dirs: []string{s.dir}, Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	if s.conn, err = db.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.conn.Close)
+	return s
+}
+
+// parquet writes a query's rows as an object.
+func (s *shelf) parquet(key, query string) {
+	s.t.Helper()
+	path := s.path(key)
+	if _, err := s.conn.Exec(s.t.Context(), "COPY ("+query+") TO "+lake.QuoteString(path)+" (FORMAT parquet)"); err != nil {
+		s.t.Fatalf("write %s: %v", key, err)
+	}
+	s.stored(key)
+}
+
+func (s *shelf) text(key, content string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.path(key), []byte(content), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.stored(key)
+}
+
+func (s *shelf) path(key string) string {
+	s.t.Helper()
+	path := filepath.Join(s.dir, key)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+func (s *shelf) stored(key string) {
+	info, err := os.Stat(s.path(key))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.objects = append(s.objects, lake.Object{Bucket: "b", Key: key, Size: info.Size()})
+}
+
+// sql plans and gives the SELECT over the local files.
+func (s *shelf) sql(n lake.Need) string {
+	s.t.Helper()
+	scan, err := s.plan(s.t, n)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var local []string
+	for _, o := range scan.Objects {
+		local = append(local, filepath.Join(s.dir, o.Key))
+	}
+	return scan.SQL(local)
+}
+
+// rows runs a query over the planned table, called t, and gives each row as
+// DuckDB spells a STRUCT.
+func (s *shelf) rows(query string) []string {
+	s.t.Helper()
+	list, err := s.try(query)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return list
+}
+
+func (s *shelf) try(query string) ([]string, error) {
+	s.t.Helper()
+	text := "WITH t AS (" + s.sql(lake.Need{Columns: []string{}}) + ") SELECT q::VARCHAR FROM (" + query + ") q"
+	rows, err := s.conn.Query(s.t.Context(), text)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	return drain(s.t.Context(), rows)
+}
+
+func drain(ctx context.Context, rows *engine.Rows) ([]string, error) {
+	var list []string
+	for {
+		c, err := rows.Next(ctx)
+		if errors.Is(err, io.EOF) || err == nil && c == nil {
+			return list, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range c.Rows {
+			list = append(list, string(c.Columns[0].Data.([]lake.String)[i].Bytes()))
+		}
+	}
+}
+
+func (s *shelf) want(query string, want ...string) {
+	s.t.Helper()
+	got := s.rows(query)
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		s.t.Errorf("%s\ngot  %s\nwant %s", query, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
+}
+
+func TestColumnsAreFoundByNameWhateverTheirCaseAndOrder(t *testing.T) {
+	s := newShelf(t, "parquet", "id bigint; name string; later double; s struct<x:int,added:string>", "")
+	s.parquet("t/1.parquet", "SELECT 'n1' AS NAME, 1::INT AS Id, {'X': 5, 'gone': 1} AS s, 'more' AS extra")
+	s.parquet("t/2.parquet", "SELECT 2::BIGINT AS id, 2.5::FLOAT AS later, {'added': 'a', 'x': 6::SMALLINT} AS S")
+	s.want("SELECT * FROM t ORDER BY id",
+		"{'id': 1, 'name': n1, 'later': NULL, 's': {'x': 5, 'added': NULL}}",
+		"{'id': 2, 'name': NULL, 'later': 2.5, 's': {'x': 6, 'added': a}}")
+	s.want("SELECT column_name, column_type FROM (DESCRIBE FROM t)",
+		"{'column_name': id, 'column_type': BIGINT}",
+		"{'column_name': name, 'column_type': VARCHAR}",
+		"{'column_name': later, 'column_type': DOUBLE}",
+		"{'column_name': s, 'column_type': 'STRUCT(x INTEGER, added VARCHAR)'}")
+}
+
+func TestTypesAreWidened(t *testing.T) {
+	for _, c := range []struct{ file, table, want string }{
+		{"7::TINYINT", "bigint", "7"},
+		{"7::INT", "decimal(12,2)", "7.00"},
+		{"7::INT", "double", "7.0"},
+		{"1.5::FLOAT", "double", "1.5"},
+		{"1.25::DECIMAL(5,2)", "decimal(20,4)", "1.2500"},
+		{"DATE '2024-02-29'", "timestamp", "'2024-02-29 00:00:00'"},
+		{"7::INT", "string", "7"},
+		{"5::BIGINT", "tinyint", "5"},
+		{"'x'::BLOB", "string", "x"},
+		{"[1,2]::INT[]", "array<bigint>", "[1, 2]"},
+		{"MAP {'k': 1}", "map<string,double>", "{k=1.0}"},
+	} {
+		t.Run(c.file+" as "+c.table, func(t *testing.T) {
+			s := newShelf(t, "parquet", "v "+c.table, "")
+			s.parquet("t/f.parquet", "SELECT "+c.file+" AS v")
+			s.want("FROM t", "{'v': "+c.want+"}")
+		})
+	}
+}
+
+func TestValueThatDoesNotFitIsAnErrorNotARow(t *testing.T) {
+	s := newShelf(t, "parquet", "v smallint", "")
+	s.parquet("t/f.parquet", "SELECT 70000 AS v")
+	if rows, err := s.try("FROM t"); err == nil {
+		t.Errorf("got %v, want an error", rows)
+	}
+}
+
+func TestPartitionValuesComeFromTheRecord(t *testing.T) {
+	s := newShelf(t, "parquet", "a int", "y int; c string; d date; b boolean; n decimal(5,1); ts timestamp")
+	odd := "ü/ =%2F'\"\\\n☃"
+	s.parquet("t/y=1999/f.parquet", "SELECT 1 AS a, 1999 AS y, 'file' AS c")
+	s.parquet("elsewhere/f.parquet", "SELECT 2 AS a")
+	s.parquet("t/third/f1.parquet", "SELECT 3 AS a")
+	s.parquet("t/third/f2.parquet", "SELECT 4 AS a")
+	s.add("s3://b/t/y=1999", "02024", odd, "2024-02-29", "TRUE", "1.5", "2024-01-01 01:02:03.5")
+	s.add("s3://b/elsewhere/", "7", "", "2024-03-01", "false", "-2", "2024-01-01 00:00:00")
+	null := "__HIVE_DEFAULT_PARTITION__"
+	s.add("s3://b/t/third", null, null, null, null, null, null)
+	s.want("SELECT * FROM t ORDER BY a",
+		rowOf(t, s, 1, 2024, odd, "2024-02-29", true, "1.5", "2024-01-01 01:02:03.5"),
+		rowOf(t, s, 2, 7, "", "2024-03-01", false, "-2.0", "2024-01-01 00:00:00"),
+		"{'a': 3, 'y': NULL, 'c': NULL, 'd': NULL, 'b': NULL, 'n': NULL, 'ts': NULL}",
+		"{'a': 4, 'y': NULL, 'c': NULL, 'd': NULL, 'b': NULL, 'n': NULL, 'ts': NULL}")
+	s.want("SELECT count(*) AS n, count(y) AS ys FROM t WHERE c IS NULL", "{'n': 2, 'ys': 0}")
+}
+
+// rowOf lets the engine spell the row that is wanted.
+func rowOf(t *testing.T, s *shelf, a, y int, c, d string, b bool, n, ts string) string {
+	t.Helper()
+	rows, err := s.conn.Query(t.Context(), fmt.Sprintf(
+		"SELECT {'a': %d, 'y': %d, 'c': %s, 'd': DATE '%s', 'b': %v, 'n': %s, 'ts': TIMESTAMP '%s'}::VARCHAR", a, y, lake.QuoteString(c), d, b, n, ts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	list, err := drain(t.Context(), rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list[0]
+}
+
+func TestColumnsNamedAsVirtualOnesAreRead(t *testing.T) {
+	s := newShelf(t, "parquet", "file_index int; filename string; file_row_number int", "k string")
+	s.parquet("t/1/f.parquet", "SELECT 11 AS file_index, 'n1' AS FileName, 5 AS file_row_number")
+	s.parquet("t/2/f.parquet", "SELECT 12 AS file_index, 'n2' AS filename, 6 AS file_row_number")
+	s.add("s3://b/t/1", "one")
+	s.add("s3://b/t/2", "two")
+	s.want("SELECT * FROM t ORDER BY 1",
+		"{'file_index': 11, 'filename': n1, 'file_row_number': 5, 'k': one}",
+		"{'file_index': 12, 'filename': n2, 'file_row_number': 6, 'k': two}")
+}
+
+func TestByPositionReadsRenamedColumns(t *testing.T) {
+	s := newShelf(t, "parquet", "a int; b string; c int", "")
+	s.record.Storage.SerDeParams["parquet.column.index.access"] = "true"
+	s.parquet("t/1.parquet", "SELECT 1 AS x, 'p' AS a")
+	s.parquet("t/2.parquet", "SELECT 2 AS b, 'q' AS c, 3 AS a, 4 AS more")
+	names := map[string][]string{"t/1.parquet": {"x", "a"}, "t/2.parquet": {"b", "c", "a", "more"}}
+	s.o.FileColumns = func(_ context.Context, o lake.Object) ([]string, error) { return names[o.Key], nil }
+	s.want("SELECT * FROM t ORDER BY a", "{'a': 1, 'b': p, 'c': NULL}", "{'a': 2, 'b': q, 'c': 3}")
+}
+
+func TestTablesWithoutReadableColumnsStillCountRows(t *testing.T) {
+	s := newShelf(t, "parquet", "u uniontype<int,string>", "k int")
+	s.parquet("t/f.parquet", "SELECT 1 AS u FROM range(5)")
+	s.add("s3://b/t", "3")
+	s.want("SELECT count(*) AS n, sum(k) AS k FROM t", "{'n': 5, 'k': 15}")
+}
+
+func TestTableWithoutFilesIsEmpty(t *testing.T) {
+	s := newShelf(t, "parquet", "a int; m map<string,int>", "k date")
+	s.want("FROM t")
+	s.want("SELECT column_type FROM (DESCRIBE FROM t)", "{'column_type': INTEGER}", "{'column_type': 'MAP(VARCHAR, INTEGER)'}", "{'column_type': DATE}")
+}
+
+// The reader must see filters and projections, or nothing is pruned by
+// row-group statistics and every column is fetched.
+func TestFiltersAndProjectionsReachTheReader(t *testing.T) {
+	s := newShelf(t, "parquet", "a bigint; b string; c double", "k int")
+	for k := range 3 {
+		s.parquet(fmt.Sprintf("t/%d/f.parquet", k), "SELECT i::INT AS a, 'x' AS b, i * 0.5 AS c FROM range(100) r(i)")
+		s.add(fmt.Sprintf("s3://b/t/%d", k), fmt.Sprint(k))
+	}
+	rows, err := s.conn.Query(t.Context(), "EXPLAIN SELECT k, sum(a) FROM ("+s.sql(lake.Need{})+") WHERE c > 3 GROUP BY k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	c, err := rows.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := string(c.Columns[1].Data.([]lake.String)[0].Bytes())
+	for _, want := range []string{"Projections: a", "Filters: c>3.0"} {
+		if !strings.Contains(plan, want) {
+			t.Errorf("%q is not in the plan:\n%s", want, plan)
+		}
+	}
+}
