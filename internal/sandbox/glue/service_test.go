@@ -1,6 +1,7 @@
 package glue
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,12 +40,12 @@ type lab struct {
 
 var signedRegion = regexp.MustCompile(`Credential=[^/]+/[^/]+/([^/]+)/glue/`)
 
-func newLab(t *testing.T) *lab {
+func newLab(t testing.TB) *lab {
 	t.Helper()
 	return openLab(t, filepath.Join(t.TempDir(), "world"))
 }
 
-func openLab(t *testing.T, path string) *lab {
+func openLab(t testing.TB, path string) *lab {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
 	if err != nil {
@@ -87,6 +88,16 @@ func (l *lab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		l.svc.Fail(w, r, "req", api)
 	}
+}
+
+// post makes a call with any body.
+func (l *lab) post(t testing.TB, operation string, body []byte) (int, string) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+	r.Header.Set("X-Amz-Target", targetPrefix+operation)
+	w := httptest.NewRecorder()
+	l.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
 }
 
 // create makes database db and a table t with the given partition keys.
