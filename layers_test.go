@@ -16,7 +16,7 @@ var layers = [][]string{
 	{"sqlerr", "secret", "syntax", "dialect", "lake", "metastore", "iam", "wire"},
 	{"awsauth", "sigv4", "blob", "engine", "wire/mysql"},
 	{"metastore/glue", "metastore/metastoretest", "format/hive", "scan"},
-	{"catalog"},
+	{"catalog", "account"},
 	{},
 	{"session"},
 	{"demo"},

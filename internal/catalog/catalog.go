@@ -1,0 +1,173 @@
+package catalog
+
+import (
+	"context"
+	"strings"
+
+	"lakeport/internal/awsauth"
+	"lakeport/internal/blob"
+	"lakeport/internal/format/hive"
+	"lakeport/internal/lake"
+	"lakeport/internal/metastore"
+	"lakeport/internal/metastore/glue"
+	"lakeport/internal/sqlerr"
+)
+
+// Metastore is what a catalog asks of the service that keeps its records. An
+// empty filter lists all partitions; others are in the store's own language.
+type Metastore interface {
+	Databases(ctx context.Context) ([]string, error)
+	Database(ctx context.Context, db string) (*metastore.Database, error)
+	Tables(ctx context.Context, db string) ([]string, error)
+	Table(ctx context.Context, db, name string) (*metastore.Table, error)
+	Partitions(ctx context.Context, t *metastore.Table, filter string) ([]metastore.Partition, error)
+}
+
+// Catalog is an open external catalog. It keeps no answers: each statement
+// asks the metastore as the catalog's identity, so that a permission taken
+// away is felt at once.
+type Catalog struct {
+	def      Definition
+	spec     spec
+	resolver *awsauth.Resolver
+	meta     Metastore
+	objects  *blob.Client
+}
+
+// build opens a checked definition. It contacts nobody.
+func (s *Store) build(d Definition, checked spec) *Catalog {
+	return &Catalog{
+		def: d, spec: checked, resolver: s.resolver,
+		meta: glue.New(s.resolver.Config(checked.glue, "glue"), glue.Options{
+			CatalogID: checked.glueCatalogID, ResourceShareType: checked.resourceShare,
+		}),
+		objects: s.objects.Client(s.resolver.Config(checked.s3, "s3"), blob.ClientOptions{
+			Identity: checked.s3.Key(), PathStyle: checked.s3.PathStyle, Recheck: checked.s3.Recheck,
+		}),
+	}
+}
+
+// Definition is what the catalog was made from, secrets in clear: print its
+// Statement, never its values.
+func (c *Catalog) Definition() Definition { return c.def }
+
+// Objects reads the catalog's storage as its identity.
+func (c *Catalog) Objects() *blob.Client { return c.objects }
+
+// Forget ends the catalog's sessions: the next request assumes its roles anew.
+func (c *Catalog) Forget() {
+	c.resolver.Forget(c.spec.s3)
+	c.resolver.Forget(c.spec.glue)
+}
+
+// Databases lists the databases, in order.
+func (c *Catalog) Databases(ctx context.Context) ([]string, error) {
+	names, err := c.meta.Databases(ctx)
+	return names, c.explainGlue(ctx, err, "glue:GetDatabases")
+}
+
+// Database gives one database's record; NotFound if there is none.
+func (c *Catalog) Database(ctx context.Context, db string) (*metastore.Database, error) {
+	d, err := c.meta.Database(ctx, db)
+	if sqlerr.Is(err, sqlerr.NotFound) {
+		return nil, sqlerr.New(sqlerr.NotFound, "Unknown database '%s'", c.def.Name+"."+db).With(sqlerr.BadDB)
+	}
+	return d, c.explainGlue(ctx, err, "glue:GetDatabase")
+}
+
+// Tables lists a database's tables, in order, also those that lakeport cannot
+// read.
+func (c *Catalog) Tables(ctx context.Context, db string) ([]string, error) {
+	names, err := c.meta.Tables(ctx, db)
+	if sqlerr.Is(err, sqlerr.NotFound) {
+		return nil, sqlerr.New(sqlerr.NotFound, "Unknown database '%s'", c.def.Name+"."+db).With(sqlerr.BadDB)
+	}
+	return names, c.explainGlue(ctx, err, "glue:GetTables")
+}
+
+// Table is a table of an external catalog.
+type Table struct {
+	lake.Table
+	Record  *metastore.Table
+	Catalog *Catalog
+}
+
+// Table opens one table. Its Plan's errors are explained as the catalog's are.
+func (c *Catalog) Table(ctx context.Context, db, name string) (*Table, error) {
+	record, err := c.meta.Table(ctx, db, name)
+	if sqlerr.Is(err, sqlerr.NotFound) {
+		return nil, sqlerr.New(sqlerr.NotFound, "Unknown table '%s'", strings.Join([]string{c.def.Name, db, name}, ".")).With(sqlerr.BadTable)
+	}
+	if err != nil {
+		return nil, c.explainGlue(ctx, err, "glue:GetTable")
+	}
+	t, err := hive.Table(record, hive.Options{
+		List:      c.list,
+		Recursive: c.spec.recursive,
+		Partitions: func(ctx context.Context, filter string) ([]metastore.Partition, error) {
+			parts, err := c.meta.Partitions(ctx, record, filter)
+			return parts, c.explainGlue(ctx, err, "glue:GetPartitions")
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Table{Table: t, Record: record, Catalog: c}, nil
+}
+
+// Partitions lists all partitions of a table.
+func (c *Catalog) Partitions(ctx context.Context, t *Table) ([]metastore.Partition, error) {
+	parts, err := c.meta.Partitions(ctx, t.Record, "")
+	return parts, c.explainGlue(ctx, err, "glue:GetPartitions")
+}
+
+func (c *Catalog) list(ctx context.Context, uri string) ([]lake.Object, error) {
+	bucket, prefix, err := splitURI(uri)
+	if err != nil {
+		return nil, err
+	}
+	if prefix != "" && !strings.HasSuffix(prefix, "/") {
+		prefix += "/"
+	}
+	list, err := c.objects.List(ctx, bucket, prefix, true)
+	return list, c.ExplainS3(ctx, err)
+}
+
+// splitURI cuts an S3 location: s3, s3a and s3n name the same store.
+func splitURI(uri string) (bucket, key string, err error) {
+	scheme, rest, ok := strings.Cut(uri, "://")
+	if !ok || scheme != "s3" && scheme != "s3a" && scheme != "s3n" {
+		return "", "", sqlerr.New(sqlerr.Unsupported, "location %q is not on S3", uri)
+	}
+	bucket, key, _ = strings.Cut(rest, "/")
+	return bucket, key, nil
+}
+
+func (c *Catalog) explainGlue(ctx context.Context, err error, action string) error {
+	return c.resolver.Explain(ctx, err, awsauth.Ask{Spec: c.spec.glue, Service: "glue", Action: action})
+}
+
+// ExplainS3 says why a request to the catalog's storage was refused.
+func (c *Catalog) ExplainS3(ctx context.Context, err error) error {
+	return c.resolver.Explain(ctx, err, awsauth.Ask{Spec: c.spec.s3, Service: "s3"})
+}
+
+// Identity is one line of SHOW AWS IDENTITY.
+type Identity struct {
+	Catalog, Service, Chain, ARN string
+	Err                          error // why AWS did not say who this is
+}
+
+// Identities asks AWS as whom the catalog calls each service.
+func (c *Catalog) Identities(ctx context.Context) []Identity {
+	return []Identity{
+		identity(ctx, c.resolver, c.def.Name, "s3", c.spec.s3),
+		identity(ctx, c.resolver, c.def.Name, "glue", c.spec.glue),
+	}
+}
+
+func identity(ctx context.Context, r *awsauth.Resolver, catalog, service string, s awsauth.Spec) Identity {
+	arn, err := r.Caller(ctx, s, len(s.Chain))
+	return Identity{Catalog: catalog, Service: service, Chain: s.String(), ARN: arn,
+		Err: r.Explain(ctx, err, awsauth.Ask{Spec: s, Service: "sts", Action: "sts:GetCallerIdentity"})}
+}
