@@ -37,7 +37,11 @@ type (
 	}
 	clocked interface {
 		error
-		ServerTime() time.Time
+		Clocks() (local, server time.Time)
+	}
+	placed interface {
+		error
+		Region() string
 	}
 	statused interface {
 		error
@@ -76,7 +80,7 @@ func (r *Resolver) Explain(ctx context.Context, err error, ask Ask) error {
 
 func (r *Resolver) refused(ctx context.Context, err error, ask Ask, at int) *sqlerr.Error {
 	api, ok := errors.AsType[smithy.APIError](err)
-	if !ok {
+	if !ok || api.ErrorCode() == "" {
 		return r.unreachable(err, ask)
 	}
 	code, msg := strings.TrimSuffix(api.ErrorCode(), "Exception"), api.ErrorMessage()
@@ -93,7 +97,7 @@ func (r *Resolver) refused(ctx context.Context, err error, ask Ask, at int) *sql
 		case strings.Contains(msg, "Signature expired"), strings.Contains(msg, "not yet current"), strings.Contains(msg, "Signature not yet"):
 			return clock(err, where)
 		case strings.Contains(msg, "scoped to"):
-			return region(ask, msg)
+			return region(err, ask, msg)
 		}
 		return sqlerr.New(sqlerr.Denied, "Wrong secret key: %s does not accept the signature of %s", where, who).
 			WithHint("the secret key does not belong to the access key, or it was cut or changed when it was copied")
@@ -104,7 +108,7 @@ func (r *Resolver) refused(ctx context.Context, err error, ask Ask, at int) *sql
 		return sqlerr.New(sqlerr.Denied, "Expired credentials: %s says that the session of %s has ended", where, who).
 			WithHint("give a new session token, or let lakeport assume the role itself with iam_role_arn")
 	case "AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraint", "TemporaryRedirect":
-		return region(ask, msg)
+		return region(err, ask, msg)
 	case "NoSuchBucket":
 		return sqlerr.New(sqlerr.NotFound, "No such bucket: %s", bucketOf(err, ask))
 	case "AccessDenied", "Forbidden", "AllAccessDisabled", "403":
@@ -152,14 +156,14 @@ func shortReason(clause, action string) string {
 func clock(err error, where string) *sqlerr.Error {
 	local, server := time.Now().UTC(), time.Time{}
 	if c, ok := errors.AsType[clocked](err); ok {
-		server = c.ServerTime()
+		local, server = c.Clocks()
 	}
 	if resp, ok := errors.AsType[*awshttp.ResponseError](err); ok && resp.HTTPResponse() != nil {
 		if t, terr := time.Parse(time.RFC1123, resp.HTTPResponse().Header.Get("Date")); terr == nil {
 			server = t.UTC()
 		}
 	}
-	e := sqlerr.New(sqlerr.Denied, "Clock skew: %s refused the signature's time: this host says %s", where, local.Format(time.RFC3339))
+	e := sqlerr.New(sqlerr.Denied, "Clock skew: %s refused the signature's time: this host says %s", where, local.UTC().Format(time.RFC3339))
 	if !server.IsZero() {
 		off := local.Sub(server).Round(time.Second)
 		word := "ahead of"
@@ -173,11 +177,17 @@ func clock(err error, where string) *sqlerr.Error {
 
 var expecting = regexp.MustCompile(`expecting '([a-z0-9-]+)'`)
 
-func region(ask Ask, msg string) *sqlerr.Error {
+func region(err error, ask Ask, msg string) *sqlerr.Error {
 	e := sqlerr.New(sqlerr.Invalid, "Wrong region: %s refused the region %q", ask.Service, ask.Spec.Region)
+	right := ""
 	if m := expecting.FindStringSubmatch(msg); m != nil {
-		e.Msg += fmt.Sprintf(": it expects %q", m[1])
-		return e.WithHint("set \"aws.%s.region\" = \"%s\"", ask.Service, m[1])
+		right = m[1]
+	} else if p, ok := errors.AsType[placed](err); ok {
+		right = p.Region()
+	}
+	if right != "" {
+		e.Msg += fmt.Sprintf(": it expects %q", right)
+		return e.WithHint("set \"aws.%s.region\" = \"%s\"", ask.Service, right)
 	}
 	return e.WithHint("set \"aws.%s.region\" to the region of the resource", ask.Service)
 }

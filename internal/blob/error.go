@@ -91,6 +91,13 @@ func (e *Error) Resource() string {
 	return "arn:aws:s3:::" + strings.TrimPrefix(e.URI, "s3://")
 }
 
+// Clocks gives the time that the request was signed with and S3's own; the
+// second is zero where S3 did not say.
+func (e *Error) Clocks() (local, server time.Time) { return e.LocalTime, e.ServerTime }
+
+// Region is where the bucket is, if S3 said so.
+func (e *Error) Region() string { return e.BucketRegion }
+
 // retriable tells whether asking again may help.
 func (e *Error) retriable() bool {
 	if e.final {
