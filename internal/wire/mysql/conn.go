@@ -264,14 +264,13 @@ func (c *conn) writeOK(head byte, d wire.Done, flags uint16) error {
 	b = append(b, 0) // no AUTO_INCREMENT
 	b = binary.LittleEndian.AppendUint16(b, c.status(flags))
 	b = binary.LittleEndian.AppendUint16(b, uint16(min(d.Warnings, 0xffff)))
-	switch {
-	case c.caps&capSessionTrack == 0:
-		b = append(b, d.Info...)
-	case d.Info != "" || changed != nil:
+	if d.Info != "" || changed != nil {
+		// MySQL's page calls the text the rest of the packet unless the
+		// session is tracked; its server and all clients have a length here.
 		b = appendLenString(b, d.Info)
-		if changed != nil {
-			b = appendLenString(b, changed)
-		}
+	}
+	if changed != nil {
+		b = appendLenString(b, changed)
 	}
 	return c.pk.end(b)
 }

@@ -179,9 +179,22 @@ var (
 	variable = regexp.MustCompile(`@@(?:session\.|global\.)?(\w+)`)
 )
 
+// bare strips comments, and the SELECT that Connector/J wants to see in front
+// of whatever returns rows.
+func bare(text string) string {
+	text = strings.TrimSpace(comment.ReplaceAllString(text, ""))
+	if rest, ok := strings.CutPrefix(text, "select "); ok {
+		switch verb, _, _ := strings.Cut(rest, " "); verb {
+		case "types", "rows", "half", "echo":
+			return rest
+		}
+	}
+	return text
+}
+
 // one runs a statement: a verb and an argument.
 func (s *session) one(ctx context.Context, text string, more bool, w wire.ResultWriter) error {
-	text = strings.TrimSpace(comment.ReplaceAllString(text, ""))
+	text = bare(text)
 	verb, rest, _ := strings.Cut(text, " ")
 	n, _ := strconv.Atoi(rest)
 	switch strings.ToLower(verb) {
@@ -272,7 +285,7 @@ func (s *session) Prepare(_ context.Context, text string) (wire.Statement, error
 	if strings.HasPrefix(text, "fail") {
 		return nil, sqlerr.New(sqlerr.Syntax, "unexpected word").WithPos(text, 0)
 	}
-	return &statement{s: s, text: text, n: strings.Count(text, "?")}, nil
+	return &statement{s: s, text: bare(text), n: strings.Count(text, "?")}, nil
 }
 
 // statement is prepared: echo prints its arguments, else they fill the ? of a

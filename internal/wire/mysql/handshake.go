@@ -48,7 +48,7 @@ func (c *conn) greet() error {
 	b = append(b, byte(len(c.salt)+1))
 	b = append(b, make([]byte, 10)...)
 	b = append(append(b, c.salt[8:]...), 0)
-	b = append(append(b, pluginNative...), 0)
+	b = append(append(b, c.srv.o.AuthPlugin...), 0)
 	return c.pk.end(b)
 }
 

@@ -29,6 +29,10 @@ type Options struct {
 	Version string
 	// TLS is offered to every client; nil: SelfSigned, made at first use.
 	TLS *tls.Config
+	// AuthPlugin is what the greeting asks for, mysql_native_password or
+	// caching_sha2_password; empty: the first, which every client knows. A
+	// client whose account wants the other is switched to it.
+	AuthPlugin string
 	// MaxPacket is the longest packet taken from a client, in bytes, and the
 	// most long data that a prepared statement gathers; zero: 32 MiB, which is
 	// what StarRocks gives for max_allowed_packet.
@@ -67,6 +71,9 @@ var errShutdown = errors.New("the server is shutting down")
 func Serve(ctx context.Context, l net.Listener, h wire.Handler, o Options) *Server {
 	if o.Version == "" {
 		o.Version = "8.0.33"
+	}
+	if o.AuthPlugin == "" {
+		o.AuthPlugin = pluginNative
 	}
 	if o.MaxPacket == 0 {
 		o.MaxPacket = 32 << 20
