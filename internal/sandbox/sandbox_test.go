@@ -15,6 +15,7 @@ import (
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"lakeport/internal/sandbox"
+	"lakeport/internal/sandbox/iamapi"
 	"lakeport/internal/sandbox/sts"
 )
 
@@ -38,6 +39,7 @@ func open(t testing.TB, o sandbox.Options) *lab {
 		t.Fatal(err)
 	}
 	s.Add(sts.New(s.World()))
+	s.Add(iamapi.New(s.World()))
 	main, meta := httptest.NewServer(s.Handler()), httptest.NewServer(s.Metadata())
 	t.Cleanup(func() {
 		main.Close()

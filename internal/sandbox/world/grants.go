@@ -97,6 +97,9 @@ func accountOf(arn string) string { return arn[len("arn:aws:iam::"):][:12] }
 
 func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
+// GrantsOf gives the policies of one holder alone.
+func (s *State) GrantsOf(h Holder) []iam.Policy { return s.grantsOf(nil, h) }
+
 func (s *State) grantsOf(to []iam.Policy, h Holder) []iam.Policy {
 	inline, attached := h.Grants()
 	for _, p := range *inline {
