@@ -73,7 +73,9 @@ func (p *Principal) Identify(ctx Context) {
 		set("aws:principaltype", "Account")
 	case User:
 		set("aws:principaltype", "User")
-		set("aws:username", p.ARN[strings.LastIndexByte(p.ARN, '/')+1:])
+		if strings.Contains(p.ARN, ":user/") { // not that of a federated user
+			set("aws:username", p.ARN[strings.LastIndexByte(p.ARN, '/')+1:])
+		}
 	case Role:
 		set("aws:principaltype", "AssumedRole")
 		arn = p.RoleARN

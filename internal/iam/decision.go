@@ -213,6 +213,17 @@ func (d Decision) place() string {
 	return "the " + name + " " + d.By.Policy
 }
 
+// String is the effect as the policy simulator names it.
+func (e Effect) String() string {
+	switch e {
+	case Allow:
+		return "allowed"
+	case ExplicitDeny:
+		return "explicitDeny"
+	}
+	return "implicitDeny"
+}
+
 // String is the kind in AWS's words: "identity-based policy".
 func (k PolicyKind) String() string {
 	switch k {
