@@ -81,22 +81,6 @@ func objectAction(action string) bool {
 	}
 }
 
-// StraysFrom lists the resources of a bucket's policy that are another
-// bucket's or none, which S3 refuses.
-func (d *Document) StraysFrom(bucket string) []Fault {
-	v := &validator{d: d, kind: ResourcePolicy}
-	for i := range d.Statements {
-		for _, r := range slices.Concat(d.Statements[i].Resource, d.Statements[i].NotResource) {
-			name, _, _ := strings.Cut(splitARN(r.Text).parts[5], "/")
-			p := compilePattern(name, syntax{wildcards: true})
-			if r.Text != "*" && !p.match(bucket, nil) {
-				v.fail(r.at, "Policy has invalid resource", "resource %q is not bucket %s nor in it", r.Text, bucket)
-			}
-		}
-	}
-	return v.faults
-}
-
 // Valid tells whether the value has the form of a principal of its kind. It
 // does not tell whether the principal exists.
 func (r PrincipalRef) Valid() bool {

@@ -208,8 +208,10 @@ func parseNumber(s string) (n number, ok bool) {
 	if s == "" || strings.Trim(s, "+-.0123456789eE") != "" {
 		return n, false
 	}
-	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return number{i, float64(i), true}, true
+	if strings.IndexAny(s, ".eE") < 0 {
+		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return number{i, float64(i), true}, true
+		}
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	return number{f: f}, err == nil

@@ -91,6 +91,9 @@ func evaluateCase(t *testing.T, td *datadriven.TestData) string {
 	if got := set.Decide(r); got != d.Effect {
 		t.Errorf("%s: Decide says %v, Explain %v", td.Pos, got, d.Effect)
 	}
+	if n := testing.AllocsPerRun(3, func() { set.Decide(r) }); n != 0 {
+		t.Errorf("%s: Decide allocates %v times", td.Pos, n)
+	}
 	return describe(d, r)
 }
 

@@ -14,9 +14,6 @@ type ParseError struct {
 	Line, Column int    // from 1; Column in characters
 	Msg          string // what is wrong there
 	Hint         string // how to mend it
-	// JSON tells a text that is not JSON at all from one that is JSON but
-	// not in the shape of a policy.
-	JSON bool
 }
 
 // Error gives position, message and, on a line of its own, the hint.
@@ -69,7 +66,7 @@ type reader struct {
 
 func (p *reader) fault(at int, hint, format string, args ...any) *ParseError {
 	pos := sqlerr.At(p.src, at)
-	return &ParseError{pos.Line, pos.Column, fmt.Sprintf(format, args...), hint, true}
+	return &ParseError{pos.Line, pos.Column, fmt.Sprintf(format, args...), hint}
 }
 
 // place prints where an offset is.
