@@ -1,10 +1,102 @@
 package engine
 
-// Planner inspects and plans queries in an instance of its own.
-type Planner struct{ db *DB }
+import (
+	"context"
+
+	"lakeport/internal/sqlerr"
+)
+
+// Planner reads queries without running them: it parses them for Inspect and
+// plans them over empty tables for Needs. It is an instance of its own, in
+// memory, whose catalog holds nothing of the user's. Its methods may be called
+// from any goroutine.
+type Planner struct {
+	db   *DB
+	idle chan *desk
+}
+
+// desk is one connection of a planner.
+type desk struct {
+	conn  *Conn
+	parse *Stmt
+}
+
+// idleDesks is how many connections a planner keeps.
+const idleDesks = 8
 
 // NewPlanner opens the planner's instance.
-func NewPlanner() (*Planner, error) { return &Planner{}, nil }
+func NewPlanner() (*Planner, error) {
+	db := &DB{translate: func(s string) string { return s }}
+	// Statistics and emptiness of the stubs must not fold a query away.
+	first := []string{"SET GLOBAL disabled_optimizers = 'statistics_propagation,empty_result_pullup'"}
+	if err := db.start(append(first, Options{Threads: 1, Memory: "256MB"}.settings()...)); err != nil {
+		return nil, err
+	}
+	return &Planner{db: db, idle: make(chan *desk, idleDesks)}, nil
+}
 
-// Close frees the instance.
-func (p *Planner) Close() {}
+// Close frees the instance. No call may be under way.
+func (p *Planner) Close() {
+	close(p.idle)
+	for d := range p.idle {
+		d.close()
+	}
+	p.db.Close()
+}
+
+// with lends f a connection.
+func (p *Planner) with(f func(*desk) error) error {
+	var d *desk
+	select {
+	case d = <-p.idle:
+	default:
+		var err error
+		if d, err = p.newDesk(); err != nil {
+			return err
+		}
+	}
+	defer func() {
+		select {
+		case p.idle <- d:
+		default:
+			d.close()
+		}
+	}()
+	return f(d)
+}
+
+func (p *Planner) newDesk() (*desk, error) {
+	c, err := p.db.Connect()
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.Prepare(context.Background(), "SELECT json_serialize_sql(?::VARCHAR)::VARCHAR")
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return &desk{conn: c, parse: s}, nil
+}
+
+func (d *desk) close() {
+	d.parse.Close()
+	d.conn.Close()
+}
+
+// text runs a statement whose answer is the last column of one row and returns
+// a copy of it.
+func text(ctx context.Context, rows *Rows, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	chunk, err := rows.Next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if chunk == nil {
+		return nil, sqlerr.New(sqlerr.Internal, "read DuckDB's answer: it has no row")
+	}
+	last := &chunk.Columns[len(chunk.Columns)-1]
+	return append([]byte(nil), stringsOf(last)[0].Bytes()...), nil
+}

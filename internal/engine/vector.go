@@ -180,3 +180,6 @@ func codes(names int, p unsafe.Pointer, n int) any {
 	}
 	return unsafe.Slice((*uint32)(p), n)
 }
+
+// stringsOf is the data of a Varchar vector.
+func stringsOf(v *lake.Vector) []lake.String { return v.Data.([]lake.String) }

@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+
+	"lakeport/internal/lake"
+)
+
+// Edit replaces Length bytes at Offset by Text.
+type Edit struct {
+	Offset, Length int
+	Text           string
+}
+
+// Splice applies edits that do not overlap, given in any order; the same edit
+// given twice counts once.
+func Splice(query string, edits []Edit) string {
+	edits = slices.SortedFunc(slices.Values(edits), func(a, b Edit) int { return a.Offset - b.Offset })
+	edits = slices.Compact(edits)
+	var b strings.Builder
+	done := 0
+	for _, e := range edits {
+		b.WriteString(query[done:e.Offset])
+		b.WriteString(e.Text)
+		done = e.Offset + e.Length
+	}
+	b.WriteString(query[done:])
+	return b.String()
+}
+
+// Replace gives the edits that put subquery, a SELECT without parentheses, in
+// the place of name r. The subquery keeps the name's last part as its alias,
+// and columns qualified by the whole name lose the rest of it.
+func (t *Tree) Replace(r NameRef, subquery string) []Edit {
+	alias := ""
+	if r.Alias == "" {
+		alias = " AS " + lake.QuoteName(r.Table)
+	}
+	e := Edit{r.Offset, r.Length, "(" + subquery + ")" + alias}
+	switch start, word := wordBefore(t.Text, r.Offset); word {
+	case "table":
+		e = Edit{start, r.Offset + r.Length - start, "FROM " + e.Text}
+	case "describe", "desc", "summarize", "show":
+		e.Text = "FROM " + e.Text
+	}
+	edits := []Edit{e}
+	if prefix := r.parts(); len(prefix) > 1 && r.Alias == "" {
+		for _, c := range t.Columns {
+			edits = append(edits, t.shorten(c, prefix)...)
+		}
+	}
+	return edits
+}
+
+// shorten cuts catalog and schema off a column that is qualified by name.
+func (t *Tree) shorten(c ColumnRef, name []string) []Edit {
+	if len(c.Parts) <= len(name) || c.Offset < 0 {
+		return nil
+	}
+	for i, p := range name {
+		if lower(p) != lower(c.Parts[i]) {
+			return nil
+		}
+	}
+	at := c.Offset
+	for range len(name) - 1 {
+		end, ok := scanPart(t.Text, at, nil)
+		if !ok {
+			return nil
+		}
+		end = skipBlank(t.Text, end)
+		if end >= len(t.Text) || t.Text[end] != '.' {
+			return nil
+		}
+		at = skipBlank(t.Text, end+1)
+	}
+	return []Edit{{c.Offset, at - c.Offset, ""}}
+}
+
+// scanName reads a dotted name at offset and returns its parts without quotes
+// and its length in bytes; no parts if no name stands there.
+func scanName(text string, offset int) (parts []string, length int) {
+	if offset < 0 {
+		return nil, 0
+	}
+	at := offset
+	for {
+		var part string
+		end, ok := scanPart(text, at, &part)
+		if !ok {
+			return parts, length
+		}
+		parts, length = append(parts, part), end-offset
+		end = skipBlank(text, end)
+		if end >= len(text) || text[end] != '.' {
+			return parts, length
+		}
+		at = skipBlank(text, end+1)
+	}
+}
+
+// scanPart reads one identifier at offset, stores it in part if that is not
+// nil, and returns where it ends.
+func scanPart(text string, offset int, part *string) (end int, ok bool) {
+	if offset >= len(text) {
+		return offset, false
+	}
+	if text[offset] != '"' {
+		end = offset
+		for end < len(text) && isWord(text[end]) {
+			end++
+		}
+		if part != nil {
+			*part = text[offset:end]
+		}
+		return end, end > offset
+	}
+	for end = offset + 1; end < len(text); end++ {
+		if text[end] != '"' {
+			continue
+		}
+		if end+1 < len(text) && text[end+1] == '"' {
+			end++
+			continue
+		}
+		if part != nil {
+			*part = strings.ReplaceAll(text[offset+1:end], `""`, `"`)
+		}
+		return end + 1, true
+	}
+	return offset, false
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c == '$' || c >= 0x80 || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
+
+// skipBlank passes white space and comments.
+func skipBlank(text string, at int) int {
+	for at < len(text) {
+		rest := text[at:]
+		switch {
+		case strings.IndexByte(" \t\r\n\f\v", rest[0]) >= 0:
+			at++
+		case strings.HasPrefix(rest, "--"):
+			if i := strings.IndexByte(rest, '\n'); i >= 0 {
+				at += i + 1
+			} else {
+				at = len(text)
+			}
+		case strings.HasPrefix(rest, "/*"):
+			at += comment(rest)
+		default:
+			return at
+		}
+	}
+	return at
+}
+
+// comment is the length of the block comment, which may hold others, at the
+// start of s.
+func comment(s string) int {
+	depth := 0
+	for i := 0; i+1 < len(s); i++ {
+		switch s[i : i+2] {
+		case "/*":
+			depth++
+			i++
+		case "*/":
+			depth--
+			i++
+			if depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(s)
+}
+
+// wordBefore is the word, in lower case, that ends right before the blanks
+// before offset.
+func wordBefore(text string, offset int) (start int, word string) {
+	end := len(strings.TrimRight(text[:offset], " \t\r\n"))
+	start = end
+	for start > 0 && isWord(text[start-1]) {
+		start--
+	}
+	return start, lower(text[start:end])
+}
+
+// Unsplice gives the offset in a query that an offset in its spliced text
+// stands for; anywhere inside an edit's text is the edit's beginning.
+func Unsplice(edits []Edit, offset int) int {
+	edits = slices.SortedFunc(slices.Values(edits), func(a, b Edit) int { return a.Offset - b.Offset })
+	grown := 0 // how much longer the text before is
+	for _, e := range edits {
+		begin := e.Offset + grown
+		if offset < begin {
+			break
+		}
+		if offset < begin+len(e.Text) {
+			return e.Offset
+		}
+		grown += len(e.Text) - e.Length
+	}
+	return offset - grown
+}
