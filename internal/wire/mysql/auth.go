@@ -51,7 +51,7 @@ func (x *exchange) verify(v wire.Verifier) (bool, error) {
 	if x.plugin == pluginNative {
 		return checkNative(x.c.salt[:], x.reply, v.Native), nil
 	}
-	if v.SHA2 == nil {
+	if v.SHA2 == nil && v.Native != nil {
 		return x.full(v)
 	}
 	if !checkSHA2(x.c.salt[:], x.reply, v.SHA2) {
@@ -66,17 +66,17 @@ func (x *exchange) empty() bool {
 	return len(x.reply) == 0 || x.plugin == pluginSHA2 && len(x.reply) == 1 && x.reply[0] == 0
 }
 
-// choosePlugin picks the plugin that can check v: the client's if it can.
-// caching_sha2_password always can, since its full authentication yields the
-// password itself.
+// choosePlugin picks the plugin that can check v: the client's if it can, and
+// also if none can. caching_sha2_password always can, since its full
+// authentication yields the password itself.
 func choosePlugin(client string, v wire.Verifier) string {
 	switch {
 	case client == pluginSHA2:
 		return pluginSHA2
-	case v.Native != nil || v.Empty:
-		return pluginNative
+	case v.SHA2 != nil && v.Native == nil && !v.Empty:
+		return pluginSHA2
 	}
-	return pluginSHA2
+	return pluginNative
 }
 
 // switchTo has the client answer again by another plugin. The challenge stays

@@ -47,11 +47,12 @@ func (p *packets) read(limit int) ([]byte, error) {
 			return nil, err
 		}
 		n := int(p.head[0]) | int(p.head[1])<<8 | int(p.head[2])<<16
-		if p.head[3] != p.seq {
+		want := p.seq
+		p.seq = p.head[3] + 1 // the answer follows what came, right or wrong
+		if p.head[3] != want {
 			return nil, sqlerr.New(sqlerr.Invalid, "Got packets out of order: sequence id %d where %d follows",
-				p.head[3], p.seq).With(codeOutOfOrder)
+				p.head[3], want).With(codeOutOfOrder)
 		}
-		p.seq++
 		if len(p.in)+n > limit {
 			return nil, sqlerr.New(sqlerr.Invalid, "Got a packet bigger than 'max_allowed_packet' bytes (%d)",
 				limit).With(codeTooLarge)
