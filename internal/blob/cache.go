@@ -345,6 +345,9 @@ func parseMap(text []byte) (*object, error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return nil, fmt.Errorf("read block map: %w", err)
 	}
+	if m.Size < 0 {
+		return nil, fmt.Errorf("read block map: an object of %d bytes", m.Size)
+	}
 	o := &object{Object: lake.Object{Bucket: m.Bucket, Key: m.Key, Size: m.Size, ETag: m.ETag, Version: m.Version}}
 	o.id = objectID(o.Object)
 	for _, h := range m.Have {

@@ -109,3 +109,65 @@ func TestTwoColumnsOfSixteenFetchTheirChunksOnly(t *testing.T) {
 		t.Errorf("statement failed: %v", err)
 	}
 }
+
+func TestColumnsAreLearntFromReads(t *testing.T) {
+	w := newWorld(t, blob.Options{})
+	o := newOutline(200, []int{30_000, 90_000, 30_000}) // more than the window's requests
+	st, paths := mount(t, w, w.c, blob.Hint{Format: "parquet", Columns: []string{"c0"}}, w.put("k", o.data))
+	for _, g := range o.chunks {
+		for _, c := range []int{0, 2} { // c2 is not in the hint
+			off, n := g[c][0], g[c][1]
+			mustRead(t, paths[0], off, int(n), o.data[off:off+n])
+		}
+	}
+	s := st.Stats()[0]
+	if least := int64(200 * 30_000); s.Planned <= least {
+		t.Errorf("planned %d bytes, no more than the hint's %d", s.Planned, least)
+	}
+	if s.Bytes > 200*60_000*17/16+o.footer+32<<10 {
+		t.Errorf("fetched %d bytes", s.Bytes)
+	}
+}
+
+func TestGroupsThatTheEnginePassesAreDropped(t *testing.T) {
+	w := newWorld(t, blob.Options{})
+	o := newOutline(60, []int{400_000})
+	st, paths := mount(t, w, w.c, blob.Hint{Format: "parquet"}, w.put("k", o.data))
+	for i := 50; i < 60; i++ { // all before were pruned by statistics
+		off, n := o.chunks[i][0][0], o.chunks[i][0][1]
+		mustRead(t, paths[0], off, int(n), o.data[off:off+n])
+	}
+	s := st.Stats()[0]
+	if s.Skipped == 0 || s.Requests > 1+16+10+1 {
+		t.Errorf("%+v: the pruned groups were fetched", s)
+	}
+}
+
+func TestAFooterThatMakesNoSenseIsLeftToTheEngine(t *testing.T) {
+	w := newWorld(t, blob.Options{})
+	o := newOutline(2, []int{100_000})
+	for name, data := range map[string][]byte{
+		"no Parquet":     bytes.Repeat([]byte("text "), 50_000),
+		"short":          []byte("PAR1"),
+		"footer too big": append(bytes.Repeat([]byte{1}, 50_000), 0xff, 0xff, 0xff, 0x7f, 'P', 'A', 'R', '1'),
+		"damaged":        append(append(bytes.Clone(o.data[:len(o.data)-30]), bytes.Repeat([]byte{0xff}, 22)...), o.data[len(o.data)-8:]...),
+	} {
+		_, paths := mount(t, w, w.c, blob.Hint{Format: "parquet", Columns: []string{"c0"}}, w.put(name, data))
+		mustRead(t, paths[0], 0, len(data), data)
+	}
+	_, paths := mount(t, w, w.c, blob.Hint{Format: "parquet"}, w.put("empty", nil))
+	mustRead(t, paths[0], 0, 10, nil)
+}
+
+func TestAnObjectWithoutETagIsAskedForIt(t *testing.T) {
+	w := newWorld(t, blob.Options{})
+	o := small()
+	w.put("k", o.data)
+	_, paths := mount(t, w, w.c, blob.Hint{Format: "parquet"}, lake.Object{Bucket: "b", Key: "k"})
+	if err := readAll(t, paths[0], o); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.log()[0].method; got != http.MethodHead {
+		t.Errorf("first request is %s", got)
+	}
+}
