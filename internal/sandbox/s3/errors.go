@@ -59,6 +59,13 @@ func notImplemented(what string) *apiErr {
 func (s *Service) Fail(w http.ResponseWriter, r *http.Request, requestID string, err *sandbox.APIError) {
 	h := w.Header()
 	setIDs(h, requestID)
+	// Clients find a bucket's region by asking in a wrong one or without
+	// credentials ("HeadBucket", S3 API Reference).
+	if name, _ := s.address(r); name != "" {
+		if b := s.store.bucket(name); b != nil {
+			h.Set("X-Amz-Bucket-Region", b.Region)
+		}
+	}
 	if err.Status == http.StatusNotModified {
 		w.WriteHeader(err.Status)
 		return

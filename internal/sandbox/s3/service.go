@@ -91,12 +91,7 @@ type request struct {
 func (s *Service) read(c *sandbox.Call) (*request, error) {
 	r := c.Request
 	q := &request{Call: c, r: r}
-	path := strings.TrimPrefix(r.URL.Path, "/")
-	if b := s.hostBucket(r.Host); b != "" {
-		q.bucket, q.key = b, path
-	} else {
-		q.bucket, q.key, _ = strings.Cut(path, "/")
-	}
+	q.bucket, q.key = s.address(r)
 	switch {
 	case !utf8.ValidString(q.key):
 		return nil, apiError(400, "InvalidURI", "Couldn't parse the specified URI.", "URI", r.URL.EscapedPath())
@@ -120,6 +115,16 @@ func (s *Service) read(c *sandbox.Call) (*request, error) {
 			"Method", r.Method, "ResourceType", q.level().resource())
 	}
 	return q, nil
+}
+
+// address is the bucket and key that a request is for, both possibly empty.
+func (s *Service) address(r *http.Request) (bucket, key string) {
+	path := strings.TrimPrefix(r.URL.Path, "/")
+	if b := s.hostBucket(r.Host); b != "" {
+		return b, path
+	}
+	bucket, key, _ = strings.Cut(path, "/")
+	return bucket, key
 }
 
 // hostBucket is the bucket in a virtual-hosted address, "" in a path-style
@@ -193,7 +198,6 @@ func (s *Service) admit(q *request) error {
 			e.Code = "AuthorizationQueryParametersError"
 			e.Message = fmt.Sprintf("Error parsing the X-Amz-Credential parameter; the region '%s' is wrong; expecting '%s'", q.Region, q.b.Region)
 		}
-		e.Headers = map[string]string{"X-Amz-Bucket-Region": q.b.Region}
 		return e
 	}
 	// "Blocking public access to your Amazon S3 storage", S3 User Guide:
