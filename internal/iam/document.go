@@ -314,6 +314,57 @@ func (b *builder) conditions(m member) ([]Condition, *ParseError) {
 	return list, nil
 }
 
+// version2012 is the policy version in which ${...} is a variable.
+const version2012 = "2012-10-17"
+
+// ContextKeys lists the condition keys and policy variables that the document
+// uses, as written, each once and sorted: the answer of
+// GetContextKeysForCustomPolicy.
+func (d *Document) ContextKeys() []string {
+	var keys []string
+	for i := range d.Statements {
+		d.Statements[i].contextKeys(d.Version == version2012, func(key string) { keys = append(keys, key) })
+	}
+	return sortedKeys(keys)
+}
+
+func (s *Statement) contextKeys(variables bool, f func(key string)) {
+	values := append(slices.Clone(s.Resource), s.NotResource...)
+	for i := range s.Conditions {
+		f(s.Conditions[i].Key)
+		values = append(values, s.Conditions[i].Values...)
+	}
+	if !variables {
+		return
+	}
+	for _, v := range values {
+		for text := v.Text; ; {
+			i := strings.Index(text, "${")
+			if i < 0 {
+				break
+			}
+			text = text[i:]
+			e, n := parseVariable(text)
+			if n > 0 && e.kind == variable {
+				key, _, _ := strings.Cut(text[2:n-1], ",")
+				f(strings.TrimSpace(key))
+			}
+			text = text[max(n, 2):]
+		}
+	}
+}
+
+// sortedKeys sorts and drops repetitions, also those in another case.
+func sortedKeys(keys []string) []string {
+	slices.SortFunc(keys, func(a, b string) int {
+		if c := strings.Compare(strings.ToLower(a), strings.ToLower(b)); c != 0 {
+			return c
+		}
+		return strings.Compare(a, b)
+	})
+	return slices.CompactFunc(keys, strings.EqualFold)
+}
+
 // nearest is the candidate closest to a misspelled word, "" if none is close.
 func nearest(word string, candidates []string) string {
 	best, name := len(word)/3+1, ""

@@ -173,3 +173,85 @@ func (d *Document) RewritePrincipals(f func(kind, value string) (string, bool)) 
 	}
 	return out, unknown
 }
+
+// Valid tells whether the value has the form of a principal of its kind. It
+// does not tell whether the principal exists.
+func (r PrincipalRef) Valid() bool {
+	v := r.Value
+	switch r.Kind {
+	case "*":
+		return true
+	case "AWS":
+		a := splitARN(v)
+		switch {
+		case v == "*" || accountOf(v) != "" || isUniqueID(v):
+			return true
+		case !a.ok || a.parts[0] != "arn" || !validPartition(a.parts[1]) || a.parts[3] != "" || accountOf(a.parts[4]) != a.parts[4] ||
+			a.parts[4] == "" || strings.ContainsAny(v, "*?"):
+			return false
+		case a.parts[2] == "iam":
+			return named(a.parts[5], "user/") || named(a.parts[5], "role/")
+		}
+		return a.parts[2] == "sts" && (named(a.parts[5], "federated-user/") ||
+			named(a.parts[5], "assumed-role/") && strings.Count(a.parts[5], "/") == 2 && !strings.HasSuffix(a.parts[5], "/"))
+	case "Service":
+		return strings.Contains(v, ".amazonaws.com")
+	case "Federated":
+		a := splitARN(v)
+		return a.ok && a.parts[2] == "iam" && (named(a.parts[5], "oidc-provider/") || named(a.parts[5], "saml-provider/")) ||
+			!a.ok && strings.Contains(v, ".")
+	case "CanonicalUser":
+		return len(v) == 64 && strings.Trim(v, "0123456789abcdef") == ""
+	}
+	return false
+}
+
+// named tells whether s has something after the prefix.
+func named(s, prefix string) bool { return strings.HasPrefix(s, prefix) && len(s) > len(prefix) }
+
+// isUniqueID tells a user's or role's unique id, as it stands in a stored
+// document once the principal is gone.
+func isUniqueID(s string) bool {
+	return len(s) >= 16 && (strings.HasPrefix(s, "AIDA") || strings.HasPrefix(s, "AROA")) &&
+		strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
+}
+
+// Identify writes the condition keys that follow from the principal alone:
+// IAM User Guide, "AWS global condition context keys", properties of the
+// principal. Tags and session facts are the caller's to add.
+func (p *Principal) Identify(ctx Context) {
+	set := func(key, value string) {
+		if value != "" {
+			ctx[key] = []string{value}
+		}
+	}
+	set("aws:principalaccount", p.Account)
+	set("aws:userid", p.ID)
+	arn := p.ARN
+	switch p.Kind {
+	case Root:
+		set("aws:principaltype", "Account")
+	case User:
+		set("aws:principaltype", "User")
+		if strings.Contains(p.ARN, ":user/") { // not that of a federated user
+			set("aws:username", p.ARN[strings.LastIndexByte(p.ARN, '/')+1:])
+		}
+	case Role:
+		set("aws:principaltype", "AssumedRole")
+		arn = p.RoleARN
+	case Anonymous:
+		set("aws:principaltype", "Anonymous")
+		set("aws:userid", "anonymous")
+	case Federated:
+		set("aws:federatedprovider", p.ARN)
+		arn = ""
+	case Service:
+		set("aws:principalservicename", p.ARN)
+		arn = ""
+	}
+	set("aws:principalarn", arn)
+	ctx["aws:principalisawsservice"] = []string{"false"}
+	if p.Kind == Service {
+		ctx["aws:principalisawsservice"] = []string{"true"}
+	}
+}
