@@ -2,6 +2,7 @@ package hive
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"lakeport/internal/lake"
@@ -12,6 +13,8 @@ import (
 // format is how files are read. Its dynamic type is comparable: files of equal
 // formats are read by one call.
 type format interface {
+	// reads tells why a column of a known type cannot be read.
+	reads(c column) error
 	// from gives the FROM item that reads the paths.
 	from(t *table, paths []string) string
 	// column gives the expression of data column i over that item.
@@ -20,7 +23,8 @@ type format interface {
 
 // formatOf chooses by the input format first, which decides over the serde
 // where the two disagree.
-func formatOf(t *metastore.Table, s metastore.Storage) (format, error) {
+// key is the file's, for its suffix; empty while only a table is looked at.
+func formatOf(t *metastore.Table, s metastore.Storage, key string) (format, error) {
 	input, serde := s.InputFormat, s.SerDe
 	switch {
 	case strings.HasSuffix(input, "SymlinkTextInputFormat"):
@@ -36,15 +40,23 @@ func formatOf(t *metastore.Table, s metastore.Storage) (format, error) {
 	case strings.HasSuffix(input, "SequenceFileInputFormat"):
 		return nil, unsupported(t, "has sequence files")
 	}
-	if input != "" {
-		return nil, unsupported(t, "has the input format "+input)
+	if !strings.HasSuffix(input, "TextInputFormat") {
+		return nil, unsupported(t, "has the input format "+strconv.Quote(input))
 	}
-	return nil, unsupported(t, "has the serde "+serde)
+	switch serde[strings.LastIndexByte(serde, '.')+1:] {
+	case "LazySimpleSerDe":
+		return textOf(t, s, key)
+	case "OpenCSVSerde":
+		return csvOf(t, s, key)
+	case "JsonSerDe":
+		return jsonOf(t, s, key)
+	}
+	return nil, unsupported(t, "has the serde "+strconv.Quote(serde))
 }
 
 func unsupported(t *metastore.Table, what string) error {
 	return sqlerr.New(sqlerr.Unsupported, "table %s.%s %s, which a hive catalog does not read", t.Database, t.Name, what).
-		WithHint("Parquet files are read")
+		WithHint("Parquet, text, CSV and JSON files are read")
 }
 
 // refuse names the records that describe no plain Hive table.
@@ -105,7 +117,7 @@ func (t *table) formatOfFile(ctx context.Context, f file) (format, error) {
 	if s.InputFormat == "" && s.SerDe == "" {
 		s.InputFormat, s.SerDe, s.SerDeParams = t.record.Storage.InputFormat, t.record.Storage.SerDe, t.record.Storage.SerDeParams
 	}
-	how, err := formatOf(t.record, s)
+	how, err := formatOf(t.record, s, f.object.Key)
 	if p, ok := how.(parquet); ok && p.byPosition {
 		return t.byPosition(ctx, f.object)
 	}

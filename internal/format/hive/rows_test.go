@@ -1,6 +1,8 @@
 package hive
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 
 	"lakeport/internal/engine"
 	"lakeport/internal/lake"
+	"lakeport/internal/sqlerr"
 )
 
 // shelf is a directory that stands for a bucket, and an engine that may read
@@ -268,5 +271,120 @@ func TestFiltersAndProjectionsReachTheReader(t *testing.T) {
 		if !strings.Contains(plan, want) {
 			t.Errorf("%q is not in the plan:\n%s", want, plan)
 		}
+	}
+}
+
+func TestTextIsReadAsLazySimpleSerDeDoes(t *testing.T) {
+	s := newShelf(t, "text", "i int; s string; d double; b boolean; dt date; ts timestamp; m decimal(5,1); raw binary; t tinyint", "k string")
+	s.text("t/1", "1\x01it's \"q\"\x012.5\x01TRUE\x012024-02-29\x012024-01-01 01:02:03.5\x011.25\x01aGk=\x01300\n"+
+		"1.9\x01\\N\x01x\x01t\x012024-02-30\x01never\x01abc\x01!\x01-5\x01extra\n"+
+		"\\N\x01\n"+
+		"\n"+
+		" 7\x01é")
+	s.text("t/2", "8\r\n\r\n9\x01z\r\n")
+	s.add("s3://b/t", "p")
+	s.want("SELECT * EXCLUDE (k) FROM t",
+		`{'i': 1, 's': 'it\'s "q"', 'd': 2.5, 'b': true, 'dt': 2024-02-29, 'ts': '2024-01-01 01:02:03.5', 'm': 1.3, 'raw': hi, 't': NULL}`,
+		"{'i': 1, 's': NULL, 'd': NULL, 'b': NULL, 'dt': NULL, 'ts': NULL, 'm': NULL, 'raw': NULL, 't': -5}",
+		"{'i': NULL, 's': '', 'd': NULL, 'b': NULL, 'dt': NULL, 'ts': NULL, 'm': NULL, 'raw': NULL, 't': NULL}",
+		"{'i': NULL, 's': NULL, 'd': NULL, 'b': NULL, 'dt': NULL, 'ts': NULL, 'm': NULL, 'raw': NULL, 't': NULL}",
+		"{'i': NULL, 's': é, 'd': NULL, 'b': NULL, 'dt': NULL, 'ts': NULL, 'm': NULL, 'raw': NULL, 't': NULL}",
+		"{'i': 8, 's': NULL, 'd': NULL, 'b': NULL, 'dt': NULL, 'ts': NULL, 'm': NULL, 'raw': NULL, 't': NULL}",
+		"{'i': NULL, 's': NULL, 'd': NULL, 'b': NULL, 'dt': NULL, 'ts': NULL, 'm': NULL, 'raw': NULL, 't': NULL}",
+		"{'i': 9, 's': z, 'd': NULL, 'b': NULL, 'dt': NULL, 'ts': NULL, 'm': NULL, 'raw': NULL, 't': NULL}")
+}
+
+func TestTextOptionsAreObeyed(t *testing.T) {
+	s := newShelf(t, "text", "a int; b string", "")
+	s.record.Storage.SerDeParams = map[string]string{"field.delim": "|", "serialization.null.format": "-"}
+	s.record.Parameters["skip.header.line.count"] = "1"
+	s.text("t/1", "a|b\n1|-\n")
+	s.text("t/2", "a|b\n2|'x\n")
+	s.want("FROM t ORDER BY a", "{'a': 1, 'b': NULL}", `{'a': 2, 'b': '\'x'}`)
+}
+
+func TestCompressedTextIsReadByItsSuffix(t *testing.T) {
+	s := newShelf(t, "text", "a int", "k int")
+	var zip bytes.Buffer
+	w := gzip.NewWriter(&zip)
+	_, _ = w.Write([]byte("1\n2\n"))
+	_ = w.Close()
+	s.text("t/p/1.gz", zip.String())
+	s.text("t/q/2.txt", "3\n")
+	s.add("s3://b/t/p", "10")
+	s.add("s3://b/t/q", "20")
+	s.want("FROM t ORDER BY a", "{'a': 1, 'k': 10}", "{'a': 2, 'k': 10}", "{'a': 3, 'k': 20}")
+}
+
+func TestCSVIsReadAsOpenCSVDoes(t *testing.T) {
+	for _, c := range []struct {
+		name, line string
+		params     map[string]string
+		want       string
+	}{
+		{"plain", "1,b,2.5", nil, "{'a': 1, 'b': b, 'c': 2.5}"},
+		{"quotes", `"1","x, ""y"" \"z\" \\ \n","2.5"`, nil, `{'a': 1, 'b': 'x, "y" "z" \\ n', 'c': 2.5}`},
+		{"empty is a string", `,,`, nil, "{'a': NULL, 'b': '', 'c': NULL}"},
+		{"empty quotes", `"","",""`, nil, "{'a': NULL, 'b': '', 'c': NULL}"},
+		{"short", `1`, nil, "{'a': 1, 'b': NULL, 'c': NULL}"},
+		{"long", `1,2,3,4`, nil, "{'a': 1, 'b': 2, 'c': 3.0}"},
+		{"bare escape goes", `1,a\b,3`, nil, "{'a': 1, 'b': ab, 'c': 3.0}"},
+		{"other characters", `1;'a;''b';3`, map[string]string{"separatorChar": ";", "quoteChar": "'", "escapeChar": "'"}, `{'a': 1, 'b': 'a;\'b', 'c': 3.0}`},
+		{"odd characters", "1^]a^]]b]^3", map[string]string{"separatorChar": "^", "quoteChar": "]", "escapeChar": "-"}, "{'a': 1, 'b': 'a^]b', 'c': 3.0}"},
+		{"tab", "1\tb\t3", map[string]string{"separatorChar": "\t"}, "{'a': 1, 'b': b, 'c': 3.0}"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newShelf(t, "csv", "a int; b string; c double", "")
+			s.record.Storage.SerDeParams = c.params
+			s.text("t/f.csv", c.line+"\n")
+			s.want("FROM t", c.want)
+		})
+	}
+}
+
+func TestJSONKeysMatchWhateverTheirCase(t *testing.T) {
+	s := newShelf(t, "json", "a int; B string; l array<int>; m map<string,double>; dt date; file_index string", "k int")
+	s.text("t/1/f.json", `{"A": 1, "b": "x\"y", "l": [1, null], "M": {"K": 1.5}, "DT": "2024-02-29", "file_index": "f", "more": 1}`+"\n")
+	s.text("t/2/f.json", `{"a": null, "b": {"o": 1}}`+"\n{}\n")
+	s.add("s3://b/t/1", "1")
+	s.add("s3://b/t/2", "2")
+	s.want("FROM t",
+		`{'a': 1, 'B': 'x"y', 'l': [1, NULL], 'm': {K=1.5}, 'dt': 2024-02-29, 'file_index': f, 'k': 1}`,
+		`{'a': NULL, 'B': '{"o":1}', 'l': NULL, 'm': NULL, 'dt': NULL, 'file_index': NULL, 'k': 2}`,
+		"{'a': NULL, 'B': NULL, 'l': NULL, 'm': NULL, 'dt': NULL, 'file_index': NULL, 'k': 2}")
+}
+
+func TestWrongJSONIsAnErrorUnlessIgnored(t *testing.T) {
+	for _, c := range []struct{ name, text string }{
+		{"no JSON", "{\"a\": 1}\nnot json\n"},
+		{"other type", "{\"a\": 1}\n{\"a\": \"x\"}\n"},
+		{"no object", "{\"a\": 1}\n[1]\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newShelf(t, "json", "a int", "")
+			s.text("t/f.json", c.text)
+			if rows, err := s.try("FROM t"); err == nil {
+				t.Errorf("got %v, want an error", rows)
+			}
+			s.record.Storage.SerDeParams["ignore.malformed.json"] = "true"
+			s.want("FROM t", "{'a': 1}", "{'a': NULL}")
+		})
+	}
+}
+
+// A partition says itself how it is stored.
+func TestPartitionsMayBeStoredOtherwise(t *testing.T) {
+	s := newShelf(t, "parquet", "a int; l array<int>", "k int")
+	s.parquet("t/1/f.parquet", "SELECT 1 AS a, [1] AS l")
+	s.text("t/2/f.txt", "2\n")
+	s.add("s3://b/t/1", "1")
+	s.add("s3://b/t/2", "2")
+	old := serdes["text"]
+	old.Location = "s3://b/t/2"
+	s.parts[1].Storage = old
+	s.want("SELECT a, k FROM t ORDER BY a", "{'a': 1, 'k': 1}", "{'a': 2, 'k': 2}")
+	_, err := s.plan(t, lake.Need{Columns: []string{"l"}})
+	if !sqlerr.Is(err, sqlerr.Unsupported) {
+		t.Errorf("got %v, want the nested column refused in text", err)
 	}
 }

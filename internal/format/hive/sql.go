@@ -52,7 +52,7 @@ func (t *table) writeBranch(b *strings.Builder, br branch, paths []string) {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		if c.err != nil {
+		if c.err != nil || br.format.reads(c) != nil {
 			b.WriteString(null(c.typ))
 		} else {
 			b.WriteString(br.format.column(t, i))

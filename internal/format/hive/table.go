@@ -61,6 +61,10 @@ func Table(t *metastore.Table, o Options) (lake.Table, error) {
 	if err := refuse(t); err != nil {
 		return nil, err
 	}
+	how, err := formatOf(t, t.Storage, "")
+	if err != nil {
+		return nil, err
+	}
 	h := &table{record: t, o: o}
 	for _, c := range t.PartitionKeys {
 		h.keys = append(h.keys, readKey(c))
@@ -69,8 +73,12 @@ func Table(t *metastore.Table, o Options) (lake.Table, error) {
 		// A column in the files under a partition key's name is not seen: the
 		// partition's value wins.
 		if !slices.ContainsFunc(t.PartitionKeys, func(k metastore.Column) bool { return strings.EqualFold(k.Name, c.Name) }) {
-			h.data = append(h.data, readColumn(c))
-			h.schema.Columns = append(h.schema.Columns, lake.Column{Name: c.Name, Type: h.data[len(h.data)-1].typ, Comment: c.Comment})
+			col := readColumn(c)
+			if err := how.reads(col); err != nil {
+				col.typ, col.err = lake.Type{}, err
+			}
+			h.data = append(h.data, col)
+			h.schema.Columns = append(h.schema.Columns, lake.Column{Name: c.Name, Type: col.typ, Comment: c.Comment})
 		}
 	}
 	for i, c := range t.PartitionKeys {
@@ -79,9 +87,6 @@ func Table(t *metastore.Table, o Options) (lake.Table, error) {
 	}
 	if len(h.schema.Columns) == 0 {
 		return nil, sqlerr.New(sqlerr.Corrupt, "table %s.%s has no columns in the metastore", t.Database, t.Name)
-	}
-	if _, err := formatOf(t, t.Storage); err != nil {
-		return nil, err
 	}
 	return h, nil
 }
@@ -112,8 +117,10 @@ func (t *table) Schema() lake.Schema { return t.schema }
 // Plan prunes partitions by n's filters, lists what is left and says how to
 // read it.
 func (t *table) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) {
-	if err := t.checkColumns(n); err != nil {
-		return lake.Scan{}, err
+	for _, c := range slices.Concat(t.data, t.keys) {
+		if err := t.checkColumn(c, c.err, n); err != nil {
+			return lake.Scan{}, err
+		}
 	}
 	parts, err := t.partitions(ctx, n.Filters)
 	if err != nil {
@@ -127,6 +134,13 @@ func (t *table) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) {
 	if err != nil {
 		return lake.Scan{}, err
 	}
+	for _, b := range branches {
+		for _, c := range t.data {
+			if err := t.checkColumn(c, b.format.reads(c), n); err != nil {
+				return lake.Scan{}, err
+			}
+		}
+	}
 	scan := lake.Scan{Columns: t.fileColumns(n, branches)}
 	for _, b := range branches {
 		for _, f := range b.files {
@@ -137,13 +151,11 @@ func (t *table) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) {
 	return scan, nil
 }
 
-// checkColumns refuses to read a column whose type is not supported.
-func (t *table) checkColumns(n lake.Need) error {
-	for _, c := range slices.Concat(t.data, t.keys) {
-		if c.err != nil && wants(n, c.name) {
-			return sqlerr.New(sqlerr.Unsupported, "column %s of table %s.%s: %w", c.name, t.record.Database, t.record.Name, c.err).
-				WithHint("select the other columns by name")
-		}
+// checkColumn refuses to read a column that why keeps from being read.
+func (t *table) checkColumn(c column, why error, n lake.Need) error {
+	if why == nil || !wants(n, c.name) {
+		return nil
 	}
-	return nil
+	return sqlerr.New(sqlerr.Unsupported, "column %s of table %s.%s: %w", c.name, t.record.Database, t.record.Name, why).
+		WithHint("select the other columns by name")
 }
