@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,8 +13,9 @@ import (
 //
 //	a>5    b!='z' AND b>='abc'    optional: b IN ('x', 'y')    (p IS NOT NULL)
 //
-// An OR is printed without parentheses, so nothing beside one is certain; all
-// else that is not recognised to its last character is left out as well.
+// An OR is printed without parentheses, so nothing beside one is certain but
+// what stands before an optional part; all else that is not recognised to its
+// last character is left out as well.
 
 // printsPlainly tells whether a column of this name can be found in printed
 // filters without doubt.
@@ -34,10 +36,14 @@ func printsPlainly(name string) bool {
 func understand(printed []string, schema lake.Schema) []lake.Filter {
 	var list []lake.Filter
 	for _, text := range printed {
-		for _, c := range conjuncts(text) {
-			if f, ok := condition(c, schema); ok {
+		parts, rest := conjuncts(unwrap(text))
+		for _, p := range parts {
+			if f, ok := condition(p, schema); ok {
 				list = append(list, f)
 			}
+		}
+		if f, ok := oneOf(rest, schema); ok {
+			list = append(list, f)
 		}
 	}
 	return list
@@ -47,31 +53,49 @@ func understand(printed []string, schema lake.Schema) []lake.Filter {
 // again above; the rows that fail it are unwanted all the same.
 const optional = "optional: "
 
-// conjuncts splits a printed filter at AND. With an OR in it, only what stands
-// before an optional part that holds the OR remains.
-func conjuncts(text string) []string {
-	parts, or := split(text)
-	if !or {
-		return parts
+// conjuncts splits a printed filter into conditions that all hold. With an OR
+// in it, these are what stands before an optional part, and rest is that part.
+func conjuncts(text string) (parts []string, rest string) {
+	parts = split(text, " AND ")
+	if len(split(text, " OR ")) == 1 {
+		return parts, ""
 	}
-	sure := 0
-	for ; sure < len(parts); sure++ {
-		if strings.HasPrefix(parts[sure], optional) {
+	for i, p := range parts {
+		if strings.HasPrefix(p, optional) {
+			if i == len(parts)-1 {
+				rest = strings.TrimPrefix(p, optional)
+			}
+			return parts[:i], rest
+		}
+		if len(split(p, " OR ")) > 1 {
 			break
 		}
 	}
-	if sure == len(parts) {
-		return nil
+	if len(parts) == 1 {
+		return nil, parts[0]
 	}
-	if _, or := split(strings.Join(parts[:sure], " AND ")); or {
-		return nil
-	}
-	return parts[:sure]
+	return nil, ""
 }
 
-// split cuts text at each AND outside quotes and parentheses and tells whether
-// an OR stands there too.
-func split(text string) (parts []string, or bool) {
+// oneOf reads equalities of one column joined by OR.
+func oneOf(text string, schema lake.Schema) (lake.Filter, bool) {
+	if text == "" {
+		return lake.Filter{}, false
+	}
+	all := lake.Filter{Op: lake.In}
+	for _, p := range split(text, " OR ") {
+		f, ok := condition(p, schema)
+		if !ok || f.Op != lake.Eq && f.Op != lake.In || all.Column != "" && f.Column != all.Column {
+			return lake.Filter{}, false
+		}
+		all.Column = f.Column
+		all.Values = append(all.Values, f.Values...)
+	}
+	return all, true
+}
+
+// split cuts text at each separator outside quotes and parentheses.
+func split(text, separator string) (parts []string) {
 	depth, quoted, from := 0, false, 0
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -82,25 +106,26 @@ func split(text string) (parts []string, or bool) {
 			depth++
 		case c == ')':
 			depth--
-		case depth == 0 && strings.HasPrefix(text[i:], " AND "):
+		case depth == 0 && strings.HasPrefix(text[i:], separator):
 			parts = append(parts, text[from:i])
-			from = i + len(" AND ")
+			from = i + len(separator)
 			i = from - 1
-		case depth == 0 && strings.HasPrefix(text[i:], " OR "):
-			or = true
 		}
 	}
-	return append(parts, text[from:]), or
+	return append(parts, text[from:])
 }
 
 // condition reads one comparison of one column.
 func condition(text string, schema lake.Schema) (lake.Filter, bool) {
 	text = unwrap(strings.TrimPrefix(text, optional))
-	if name, not := strings.CutPrefix(text, "NOT "); not && isBoolean(schema, unwrap(name)) {
-		return lake.Filter{Column: unwrap(name), Op: lake.Eq, Values: []string{"false"}}, true
+	if name, not := strings.CutPrefix(text, "NOT "); not && hasKind(schema, name, lake.Boolean) {
+		return lake.Filter{Column: name, Op: lake.Eq, Values: []string{"false"}}, true
 	}
-	if isBoolean(schema, text) {
+	if hasKind(schema, text, lake.Boolean) {
 		return lake.Filter{Column: text, Op: lake.Eq, Values: []string{"true"}}, true
+	}
+	if f, ok := midnight(text, schema); ok {
+		return f, true
 	}
 	// The longest column that text starts with: a column may be called as
 	// another one begins.
@@ -134,6 +159,21 @@ func condition(text string, schema lake.Schema) (lake.Filter, bool) {
 		}
 	}
 	return f, false
+}
+
+// midnight reads the comparison of a date with a timestamp that is a date, as
+// "d >= DATE '2024-03-01' - INTERVAL 3 DAY" becomes.
+func midnight(text string, schema lake.Schema) (lake.Filter, bool) {
+	name, rest, ok := strings.Cut(strings.TrimPrefix(text, "CAST("), " AS TIMESTAMP)")
+	if !ok || !strings.HasPrefix(text, "CAST(") || !hasKind(schema, name, lake.Date) {
+		return lake.Filter{}, false
+	}
+	f, ok := condition(name+rest, schema)
+	if !ok || len(f.Values) != 1 {
+		return lake.Filter{}, false
+	}
+	f.Values[0], ok = strings.CutSuffix(f.Values[0], " 00:00:00")
+	return f, ok
 }
 
 // operators has the longer spelling before the one that it starts with.
@@ -237,16 +277,20 @@ func unwrap(text string) string {
 	return text[1 : len(text)-1]
 }
 
-func isBoolean(schema lake.Schema, name string) bool {
+func hasKind(schema lake.Schema, name string, kind lake.Kind) bool {
 	return slices.ContainsFunc(schema.Columns, func(c lake.Column) bool {
-		return c.Name == name && c.Type.Kind == lake.Boolean
+		return c.Name == name && c.Type.Kind == kind
 	})
 }
+
+// literal is a quoted text.
+var literal = regexp.MustCompile(`'[^']*'`)
 
 // mentioned gives the columns whose names stand in a printed filter, rather
 // too many than too few.
 func mentioned(text string, schema lake.Schema) []string {
 	var list []string
+	text = literal.ReplaceAllString(text, "''")
 	for _, c := range schema.Columns {
 		for from := 0; ; {
 			i := strings.Index(text[from:], c.Name)
