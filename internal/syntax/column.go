@@ -265,3 +265,14 @@ func (c ColumnDef) String() string {
 func columnCharset(c ColumnDef) string {
 	return words(clause("CHARACTER SET", c.Charset), clause("COLLATE", c.Collation))
 }
+
+// ParseType reads a type alone, such as the target of a CAST.
+func ParseType(text string) (t Type, err error) {
+	toks, err := Scan(text, StarRocks)
+	if err != nil {
+		return Type{}, err
+	}
+	p := &parser{text: text, toks: toks}
+	err = p.run(func() { t = p.typ(); p.end() })
+	return t, err
+}

@@ -43,18 +43,26 @@ type parser struct {
 type bailout struct{ err *sqlerr.Error }
 
 func (p *parser) parse() (st Statement, err error) {
+	err = p.run(func() { st = p.statement(); p.end() })
+	if err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// run calls read and gives the error that it bailed out with.
+func (p *parser) run(read func()) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			b, ok := r.(bailout)
 			if !ok {
 				panic(r)
 			}
-			st, err = nil, b.err
+			err = b.err
 		}
 	}()
-	st = p.statement()
-	p.end()
-	return st, nil
+	read()
+	return nil
 }
 
 // peek gives the token n after the current one, EOF past the end.
