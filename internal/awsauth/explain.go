@@ -67,15 +67,14 @@ func (r *Resolver) Explain(ctx context.Context, err error, ask Ask) error {
 		if hop.Hop == 0 {
 			return r.baseRefused(hop)
 		}
-		at = hop.Hop - 1
+		at, err = hop.Hop-1, hop.Err
 		ask = Ask{Spec: hop.Spec, Service: "sts", Action: "sts:AssumeRole", Resource: hop.Spec.Chain[hop.Hop-1].RoleARN}
 	}
-	e := r.refused(ctx, err, ask, at)
-	if e == nil {
-		return err
+	if e := r.refused(ctx, err, ask, at); e != nil {
+		e.Err = err
+		return e
 	}
-	e.Err = err
-	return e
+	return err
 }
 
 func (r *Resolver) refused(ctx context.Context, err error, ask Ask, at int) *sqlerr.Error {

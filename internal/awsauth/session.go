@@ -18,15 +18,20 @@ type session struct {
 	mu      sync.Mutex
 	creds   aws.Credentials
 	have    bool
-	err     error
-	retryAt time.Time     // before this, err is answered without asking again
-	flight  chan struct{} // not nil: a fetch is under way; closed at its end
+	renewAt time.Time // from then on creds are renewed while they serve
+	flight  *flight   // not nil: a fetch is under way
 }
 
-// refusalHold is how long a refusal is remembered. Within one statement many
-// requests want the same credentials; asking AWS once is enough, and a
-// permission that was just mended must work at the next try.
-const refusalHold = 200 * time.Millisecond
+// flight is one fetch that many callers wait for.
+type flight struct {
+	done  chan struct{} // closed at the end; the rest is read after that
+	creds aws.Credentials
+	err   error
+}
+
+// renewPause is the wait before a renewal that failed is tried again, as long
+// as the old credentials serve.
+const renewPause = time.Minute
 
 // renewBefore is how long before their end credentials are renewed while they
 // still serve, as the AWS SDKs do: a twelfth to a quarter of their life.
@@ -45,60 +50,45 @@ const lastMinute = time.Minute
 
 // Retrieve implements aws.CredentialsProvider.
 func (s *session) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	for {
-		s.mu.Lock()
-		now := s.now()
-		left := s.creds.Expires.Sub(now)
-		fresh := s.have && (!s.creds.CanExpire || left > lastMinute)
-		due := s.have && s.creds.CanExpire && !now.Before(s.retryAt)
-		if fresh && (!due || s.flight != nil) {
-			defer s.mu.Unlock()
-			return s.creds, nil
-		}
-		if !s.have && s.err != nil && now.Before(s.retryAt) {
-			defer s.mu.Unlock()
-			return aws.Credentials{}, s.err
-		}
-		if s.flight == nil {
-			s.flight = make(chan struct{})
-			// The fetch outlives the caller that began it: others wait for it too.
-			go s.renew(context.WithoutCancel(ctx), s.flight)
-			if fresh {
-				defer s.mu.Unlock()
-				return s.creds, nil
-			}
-		}
-		flight := s.flight
-		s.mu.Unlock()
-		select {
-		case <-flight:
-		case <-ctx.Done():
-			return aws.Credentials{}, context.Cause(ctx)
-		}
+	s.mu.Lock()
+	now := s.now()
+	fresh := s.have && (!s.creds.CanExpire || s.creds.Expires.Sub(now) > lastMinute)
+	if s.flight == nil && (!fresh || s.creds.CanExpire && !now.Before(s.renewAt)) {
+		s.flight = &flight{done: make(chan struct{})}
+		// The fetch outlives the caller that began it: others wait for it too.
+		go s.renew(context.WithoutCancel(ctx), s.flight)
+	}
+	creds, flight := s.creds, s.flight
+	s.mu.Unlock()
+	if fresh {
+		return creds, nil
+	}
+	select {
+	case <-flight.done:
+		return flight.creds, flight.err
+	case <-ctx.Done():
+		return aws.Credentials{}, context.Cause(ctx)
 	}
 }
 
-func (s *session) renew(ctx context.Context, flight chan struct{}) {
+func (s *session) renew(ctx context.Context, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	creds, err := s.fetch.Retrieve(ctx)
+	f.creds, f.err = s.fetch.Retrieve(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer close(flight)
-	if s.flight != flight { // forgotten meanwhile: what came back is not kept
+	defer close(f.done)
+	if s.flight != f { // forgotten meanwhile: what came back is not kept
 		return
 	}
 	s.flight = nil
 	now := s.now()
-	if err != nil {
-		s.err, s.retryAt = err, now.Add(refusalHold)
-		if s.have && s.creds.CanExpire && s.creds.Expires.Sub(now) <= lastMinute {
-			s.have = false
-		}
+	if f.err != nil {
+		s.renewAt = now.Add(renewPause)
 		return
 	}
-	s.creds, s.have, s.err = creds, true, nil
-	s.retryAt = creds.Expires.Add(-renewBefore(creds.Expires.Sub(now)))
+	s.creds, s.have = f.creds, true
+	s.renewAt = s.creds.Expires.Add(-renewBefore(s.creds.Expires.Sub(now)))
 }
 
 // forget drops the credentials; the next request fetches new ones.
@@ -121,5 +111,5 @@ func (s *session) Reject(accessKeyID string) bool {
 }
 
 func (s *session) drop() {
-	s.creds, s.have, s.err, s.flight = aws.Credentials{}, false, nil, nil
+	s.creds, s.have, s.flight = aws.Credentials{}, false, nil
 }

@@ -61,13 +61,13 @@ var hiveKeys = map[string]bool{
 // secretKeys are the properties whose values never print.
 var secretKeys = regexp.MustCompile(`\.(access_key|secret_key|session_token|(iam_role_)?external_id)$`)
 
-var nameShape = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,1022}$`)
+var nameShape = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 
 // check reads the definition and reports all its faults in one error. text is
 // the statement, for positions.
 func check(d Definition, text string) (spec, error) {
 	c := checker{text: text, props: map[string]string{}, at: map[string]Property{}}
-	if !nameShape.MatchString(d.Name) {
+	if !nameShape.MatchString(d.Name) || len(d.Name) > 1023 {
 		c.fault(-1, "the name %q must start with a letter and hold only letters, digits and underscores", d.Name)
 	}
 	for _, p := range d.Properties {

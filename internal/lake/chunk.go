@@ -92,3 +92,14 @@ type Entry struct {
 	Offset uint64
 	Length uint64
 }
+
+// Strings gives the data of a Varchar, Blob, JSON or Bit vector.
+func (v *Vector) Strings() []String { return v.Data.([]String) }
+
+// Text gives row i of a Varchar vector, "" for NULL.
+func (v *Vector) Text(i int) string {
+	if v.IsNull(i) {
+		return ""
+	}
+	return string(v.Strings()[i].Bytes())
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// drain is how long a stop waits for statements under way.
+const drain = 20 * time.Second
+
+func serveCommand() *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve SQL, and with --sandbox an AWS beside it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := start(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), s.ready())
+			<-cmd.Context().Done()
+			ctx, cancel := context.WithTimeout(context.Background(), drain)
+			defer cancel()
+			return s.shutdown(ctx)
+		},
+	}
+	o.flags(cmd, "lakeport-data")
+	return cmd
+}
+
+// options are the flags of serve; demo has the same.
+type options struct {
+	data, mysql, pg, http, aws string
+	sandbox                    bool
+	world                      string
+	resetWorld                 bool
+}
+
+func (o *options) flags(cmd *cobra.Command, data string) {
+	f := cmd.Flags()
+	f.StringVar(&o.data, "data", data, "directory of catalogs, internal tables and caches")
+	f.StringVar(&o.mysql, "mysql", "127.0.0.1:9030", "address of the MySQL protocol; port 0 picks a free one")
+	f.StringVar(&o.pg, "pg", "", "address of the PostgreSQL protocol (accepted; the port does not exist yet)")
+	f.StringVar(&o.http, "http", "", "address of the console (accepted; the port does not exist yet)")
+	f.StringVar(&o.aws, "aws", "127.0.0.1:4566", "address of the AWS sandbox")
+	f.BoolVar(&o.sandbox, "sandbox", false, "start the AWS sandbox and use it for every AWS call")
+	f.StringVar(&o.world, "world", "", "world file of the sandbox, read where the data directory holds no world yet")
+	f.BoolVar(&o.resetWorld, "reset-world", false, "forget the sandbox's identities and read --world again")
+}
+
+// worldFile opens --world, nil if it is not given.
+func (o *options) worldFile() (*os.File, error) {
+	if o.world == "" {
+		return nil, nil
+	}
+	f, err := os.Open(o.world)
+	if err != nil {
+		return nil, fmt.Errorf("open the world file: %w", err)
+	}
+	return f, nil
+}

@@ -1,0 +1,168 @@
+package demo
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// screen writes for a person: coloured on a terminal, plain text elsewhere.
+type screen struct {
+	out      io.Writer
+	terminal bool
+	width    int
+
+	mu      sync.Mutex
+	partial bool // a progress line stands unfinished
+}
+
+const (
+	bold  = "\x1b[1m"
+	dim   = "\x1b[2m"
+	cyan  = "\x1b[36m"
+	green = "\x1b[32m"
+	red   = "\x1b[31m"
+	reset = "\x1b[0m"
+)
+
+func (s *screen) paint(style, text string) string {
+	if !s.terminal {
+		return text
+	}
+	return style + text + reset
+}
+
+func (s *screen) line(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.partial {
+		fmt.Fprint(s.out, "\r\x1b[K")
+		s.partial = false
+	}
+	fmt.Fprintln(s.out, text)
+}
+
+func (s *screen) title(name, what string) {
+	s.line(s.paint(bold, name) + "  " + what)
+}
+
+func (s *screen) chapter(title string) {
+	s.line("")
+	rule := max(min(s.width, 100)-utf8.RuneCountInString(title)-4, 0)
+	s.line(s.paint(bold, "── "+title+" ") + s.paint(dim, strings.Repeat("─", rule)))
+}
+
+func (s *screen) plain(text string) { s.line(text) }
+
+// step tells a thing that was done.
+func (s *screen) step(format string, args ...any) {
+	s.line(s.paint(green, "✓ ") + fmt.Sprintf(format, args...))
+}
+
+// progress tells what is under way, on a terminal only.
+func (s *screen) progress(format string, args ...any) {
+	if !s.terminal {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprint(s.out, "\r\x1b[K"+dim+"  "+fmt.Sprintf(format, args...)+" …"+reset)
+	s.partial = true
+}
+
+func (s *screen) statement(text string) {
+	for i, l := range strings.Split(text, "\n") {
+		prompt := "       -> "
+		if i == 0 {
+			prompt = "lakeport> "
+		}
+		s.line(s.paint(dim, prompt) + s.paint(cyan, l))
+	}
+}
+
+func (s *screen) note(format string, args ...any) {
+	s.line(s.paint(dim, "  "+fmt.Sprintf(format, args...)))
+}
+
+// failure tells an error as a client sees it.
+func (s *screen) failure(err error) {
+	text := err.Error()
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
+		text = fmt.Sprintf("ERROR %d (%s): %s", e.Number, e.SQLState, e.Message)
+	}
+	for l := range strings.SplitSeq(text, "\n") {
+		for _, part := range wrap(l, min(s.width, 100)-4) {
+			s.line(s.paint(red, "  "+part))
+		}
+	}
+}
+
+// wrap cuts a line at blanks so that no part is wider than width.
+func wrap(text string, width int) []string {
+	var out []string
+	for utf8.RuneCountInString(text) > width {
+		cut := strings.LastIndex(text[:min(width+1, len(text))], " ")
+		if cut <= 0 {
+			break
+		}
+		out, text = append(out, text[:cut]), text[cut+1:]
+	}
+	return append(out, text)
+}
+
+// table draws rows as the mysql command line does.
+func (s *screen) table(head []string, rows [][]string) {
+	width := make([]int, len(head))
+	for i, h := range head {
+		width[i] = utf8.RuneCountInString(h)
+	}
+	for _, r := range rows {
+		for i, c := range r {
+			width[i] = max(width[i], utf8.RuneCountInString(c))
+		}
+	}
+	rule, format := "  +", ""
+	for _, w := range width {
+		rule += strings.Repeat("-", w+2) + "+"
+		format += "| %-" + strconv.Itoa(w) + "s "
+	}
+	print := func(cells []string) {
+		args := make([]any, len(cells))
+		for i, c := range cells {
+			args[i] = c
+		}
+		s.line("  " + fmt.Sprintf(format+"|", args...))
+	}
+	s.line(rule)
+	print(head)
+	s.line(rule)
+	for _, r := range rows {
+		print(r)
+	}
+	s.line(rule)
+}
+
+// signers tells who signed which calls.
+func (s *screen) signers(list []signed) {
+	for _, x := range list {
+		bytes := ""
+		if x.action == "s3:GetObject" {
+			bytes = fmt.Sprintf(", %.1f MB", float64(x.bytes)/1e6)
+		}
+		s.line(fmt.Sprintf("  %-58s %-22s %d×%s", "signed by "+x.principal, x.action, x.calls, bytes))
+	}
+}
+
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}

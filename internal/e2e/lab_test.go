@@ -1,0 +1,270 @@
+// Package e2e drives the whole binary as its users do: real clients over real
+// ports, the AWS SDK and command line against the sandbox.
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/go-sql-driver/mysql"
+)
+
+const (
+	home    = "081976408565"
+	partner = "222222222222"
+	region  = "us-west-2"
+)
+
+// binary is lakeport, built once for all tests.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "lakeport-e2e-")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "lakeport")
+	if out, err := exec.Command("go", "build", "-o", binary, "lakeport/cmd/lakeport").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s\n", out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// root keys of the two accounts; the sandbox takes any well-formed pair.
+var rootKeys = map[string]aws.Credentials{
+	home:    {AccessKeyID: "AKIAROOTHOMEHOMEHOME", SecretAccessKey: "home-root-secret-home-root-secret-home-r"},
+	partner: {AccessKeyID: "AKIAROOTPARTNERPARTN", SecretAccessKey: "partner-root-secret-partner-root-secret-"},
+}
+
+// lab is one running server with its sandbox.
+type lab struct {
+	t      testing.TB
+	dir    string
+	cmd    *exec.Cmd
+	env    []string
+	ready  map[string]string // mysql, aws, imds
+	log    *bytes.Buffer
+	done   chan error
+	offset *time.Duration // of the sandbox from the real clock, for signing
+}
+
+// newLab starts a server on an empty directory. env adds to its environment.
+func newLab(t testing.TB, env ...string) *lab {
+	t.Helper()
+	l := &lab{t: t, dir: t.TempDir(), env: env}
+	world := map[string]any{
+		"accounts": map[string]any{},
+		"host":     map[string]string{"account": home, "instance_profile": "starrocks-ec2"},
+	}
+	for id, k := range rootKeys {
+		world["accounts"].(map[string]any)[id] = map[string]any{"root": map[string]string{"access_key_id": k.AccessKeyID, "secret_access_key": k.SecretAccessKey}}
+	}
+	text, _ := json.Marshal(world)
+	if err := os.WriteFile(filepath.Join(l.dir, "world.json"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.start()
+	t.Cleanup(func() { l.stop(syscall.SIGKILL) })
+	return l
+}
+
+// start runs the server and waits for its ready line.
+func (l *lab) start() {
+	l.t.Helper()
+	if err := l.tryStart(); err != nil {
+		l.t.Fatalf("start lakeport: %v\n%s", err, l.log)
+	}
+}
+
+func (l *lab) tryStart() error {
+	l.cmd = exec.Command(binary, "serve", "--sandbox", "--data", filepath.Join(l.dir, "data"), "--mysql", "127.0.0.1:0", "--aws", "127.0.0.1:0",
+		"--world", filepath.Join(l.dir, "world.json"))
+	l.cmd.Env = append(clean(os.Environ()), l.env...)
+	l.log, l.done = &bytes.Buffer{}, make(chan error, 1)
+	l.cmd.Stderr = &lockedWriter{w: l.log}
+	out, err := l.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := l.cmd.Start(); err != nil {
+		return err
+	}
+	r := bufio.NewReader(out)
+	line, err := r.ReadString('\n')
+	go func() {
+		_, _ = io.Copy(io.Discard, r)
+		l.done <- l.cmd.Wait()
+	}()
+	if err != nil {
+		<-l.done
+		return fmt.Errorf("no ready line: %w", err)
+	}
+	rest, ok := strings.CutPrefix(strings.TrimSpace(line), "lakeport is ready ")
+	if !ok {
+		return fmt.Errorf("the first line is %q", line)
+	}
+	l.ready = map[string]string{}
+	for pair := range strings.FieldsSeq(rest) {
+		k, v, _ := strings.Cut(pair, "=")
+		l.ready[k] = v
+	}
+	return nil
+}
+
+// clean drops the machine's own AWS settings.
+func clean(env []string) []string {
+	var out []string
+	for _, e := range env {
+		if !strings.HasPrefix(e, "AWS_") {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (w *lockedWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.w.Write(b)
+}
+
+// stop signals the server and waits for its end.
+func (l *lab) stop(sig syscall.Signal) error {
+	if l.cmd == nil || l.done == nil {
+		return nil
+	}
+	_ = l.cmd.Process.Signal(sig)
+	err := <-l.done
+	l.done <- err
+	return err
+}
+
+// as gives an aws.Config that signs with the credentials.
+func (l *lab) as(c aws.Credentials) aws.Config {
+	return aws.Config{
+		Region: region, BaseEndpoint: aws.String(l.ready["aws"]),
+		Credentials:                credentials.StaticCredentialsProvider{Value: c},
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
+		DisableClockSkewCorrection: true,
+	}
+}
+
+// db opens the server as root, optionally with a current database.
+func (l *lab) db(params ...string) *sql.DB {
+	l.t.Helper()
+	dsn := "root@tcp(" + l.ready["mysql"] + ")/"
+	if len(params) > 0 {
+		dsn += strings.Join(params, "?")
+	}
+	db, err := sql.Open("mysql", dsn)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// exec runs statements that must succeed.
+func (l *lab) exec(db *sql.DB, statements ...string) {
+	l.t.Helper()
+	for _, s := range statements {
+		if _, err := db.Exec(s); err != nil {
+			l.t.Fatalf("%s\n%v", s, err)
+		}
+	}
+}
+
+// value runs a query whose first column of the first row is the answer.
+func value(db *sql.DB, query string) (string, error) {
+	var v sql.NullString
+	err := db.QueryRow(query).Scan(&v)
+	return v.String, message(err)
+}
+
+// message shortens a driver's error to the server's text.
+func message(err error) error {
+	if e, ok := err.(*mysql.MySQLError); ok {
+		return fmt.Errorf("%s", e.Message)
+	}
+	return err
+}
+
+// instrument calls one of the sandbox's instruments.
+func (l *lab) instrument(method, path string, body any, out any) {
+	l.t.Helper()
+	var payload []byte
+	if body != nil {
+		payload, _ = json.Marshal(body)
+	}
+	req, err := http.NewRequestWithContext(context.Background(), method, l.ready["aws"]+"/_lakeport/"+path, bytes.NewReader(payload))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	sum := sha256.Sum256(payload)
+	now := time.Now()
+	if l.offset != nil {
+		now = now.Add(*l.offset)
+	}
+	if err := v4.NewSigner().SignHTTP(context.Background(), rootKeys[home], req, hex.EncodeToString(sum[:]), "lakeport", region, now); err != nil {
+		l.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		l.t.Fatalf("%s %s: HTTP %d: %s", method, path, resp.StatusCode, text)
+	}
+	if out != nil {
+		if err := json.Unmarshal(text, out); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
+
+// entry is what the tests read of the decision log.
+type entry struct {
+	Action, Principal, Resource, Decision, Reason, Range, Method, Path string
+	Status                                                             int
+	Bytes                                                              int64
+}
+
+// decisions gives the log after seq, and its newest number.
+func (l *lab) decisions(seq int64, filter string) ([]entry, int64) {
+	l.t.Helper()
+	var out struct {
+		Last      int64
+		Decisions []entry
+	}
+	l.instrument("GET", fmt.Sprintf("decisions?since=%d%s", seq, filter), nil, &out)
+	return out.Decisions, out.Last
+}

@@ -1,0 +1,272 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+
+	"lakeport/internal/lake"
+	"lakeport/internal/sqlerr"
+	"lakeport/internal/syntax"
+	"lakeport/internal/wire"
+)
+
+// stage is the temporary table in which a statement gathers its rows before
+// it changes the target.
+const stage = "temp.main.lakeport_stage"
+
+// target opens the internal table that a statement changes.
+func (c *session) target(ctx context.Context, q syntax.QualifiedName, what string) (*described, error) {
+	n, err := c.name(q)
+	if err == nil {
+		err = onlyInternal(n.catalog, what)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n.informationSchema() {
+		return nil, sqlerr.New(sqlerr.Denied, "information_schema cannot be changed")
+	}
+	return c.describeInternal(ctx, n)
+}
+
+func (c *session) insert(ctx context.Context, st *syntax.Insert, text string, w wire.ResultWriter) error {
+	refuse := func(what string, pos syntax.Pos) error {
+		return sqlerr.New(sqlerr.Unsupported, "%s is not built yet", what).WithPos(text, int(pos))
+	}
+	switch {
+	case !st.With.IsZero():
+		return refuse("WITH before INSERT", st.With.Pos)
+	case len(st.Partitions) > 0 || len(st.Static) > 0:
+		return refuse("INSERT into named partitions", st.Pos)
+	case st.Label != nil:
+		return refuse("INSERT WITH LABEL", st.Label.Pos)
+	}
+	t, err := c.target(ctx, st.Table, "INSERT")
+	if err != nil {
+		return err
+	}
+	names, err := t.insertColumns(st, text)
+	if err != nil {
+		return err
+	}
+	p, err := c.plan(ctx, st.Query, text)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	var affected int64
+	err = c.atomically(ctx, func() error {
+		if st.Overwrite {
+			if _, err := c.conn.Exec(ctx, "DELETE FROM "+t.name.internal()); err != nil {
+				return err
+			}
+		}
+		var err error
+		if t.def.upserts() {
+			affected, err = c.upsert(ctx, t, names, st.ByName, p.sql)
+		} else {
+			affected, err = c.conn.Exec(ctx, "INSERT INTO "+t.name.internal()+into(names, st.ByName)+p.sql)
+		}
+		return err
+	})
+	if err != nil {
+		return filtered(p.explain(ctx, err))
+	}
+	return w.Done(wire.Done{Tag: "INSERT", Affected: affected, Info: insertInfo()})
+}
+
+// insertInfo is what StarRocks says of a finished INSERT.
+func insertInfo() string {
+	return fmt.Sprintf("{'label':'insert_%s', 'status':'VISIBLE', 'txnId':'0'}", strings.ToLower(rand.Text()[:16]))
+}
+
+// filtered words a refused row as StarRocks' strict mode does.
+func filtered(err error) error {
+	e := sqlerr.From(err)
+	if e.Kind == sqlerr.Conflict && strings.Contains(e.Msg, "onstraint") {
+		return (&sqlerr.Error{Kind: sqlerr.Invalid, Msg: "Insert has filtered data: " + e.Msg, Hint: e.Hint, Err: err}).With(sqlerr.Filtered)
+	}
+	return err
+}
+
+func into(names []string, byName bool) string {
+	if byName {
+		return " BY NAME "
+	}
+	return " (" + strings.Join(names, ", ") + ") "
+}
+
+// insertColumns gives the quoted columns that an INSERT fills.
+func (t *described) insertColumns(st *syntax.Insert, text string) ([]string, error) {
+	known := map[string]string{}
+	var all []string
+	for _, col := range t.columns {
+		quoted := lake.QuoteName(col.Name)
+		known[strings.ToLower(col.Name)] = quoted
+		all = append(all, quoted)
+	}
+	if len(st.Columns) == 0 {
+		return all, nil
+	}
+	var names []string
+	for _, id := range st.Columns {
+		quoted, found := known[strings.ToLower(id.Name)]
+		if !found {
+			return nil, sqlerr.New(sqlerr.NotFound, "Unknown column '%s' in '%s'", id.Name, t.name.table).With(sqlerr.BadColumn).WithPos(text, int(id.Pos))
+		}
+		names = append(names, quoted)
+	}
+	return names, nil
+}
+
+// upsert gathers the rows, drops those of the table with the same keys, and
+// inserts the last row of each key.
+func (c *session) upsert(ctx context.Context, t *described, names []string, byName bool, sql string) (int64, error) {
+	keys := make([]string, len(t.def.Keys))
+	for i, k := range t.def.Keys {
+		keys[i] = lake.QuoteName(k)
+	}
+	key, list := strings.Join(keys, ", "), strings.Join(names, ", ")
+	for _, k := range keys {
+		if !strings.Contains(", "+strings.ToLower(list)+",", ", "+strings.ToLower(k)+",") {
+			return 0, sqlerr.New(sqlerr.Invalid, "an INSERT into a table with a primary key must give the key column %s", k)
+		}
+	}
+	var last int64
+	for i, step := range []string{
+		"CREATE OR REPLACE TEMP TABLE lakeport_stage AS SELECT " + list + " FROM " + t.name.internal() + " LIMIT 0",
+		"INSERT INTO " + stage + into(names, byName) + sql,
+		"DELETE FROM " + t.name.internal() + " WHERE (" + key + ") IN (SELECT (" + key + ") FROM " + stage + ")",
+		"INSERT INTO " + t.name.internal() + " (" + list + ") SELECT " + list + " FROM " + stage +
+			" QUALIFY row_number() OVER (PARTITION BY " + key + " ORDER BY rowid DESC) = 1",
+		"DROP TABLE " + stage,
+	} {
+		n, err := c.conn.Exec(ctx, step)
+		if err != nil {
+			return 0, err
+		}
+		if i == 1 {
+			last = n
+		}
+	}
+	return last, nil
+}
+
+// update gathers the new values by row, then writes them: the expressions may
+// read any table, also external ones.
+func (c *session) update(ctx context.Context, st *syntax.Update, text string, w wire.ResultWriter) error {
+	t, err := c.target(ctx, st.Table, "UPDATE")
+	if err != nil {
+		return err
+	}
+	as := rowAlias(st.Table, st.Alias)
+	selects, sets := []string{as + ".rowid AS lakeport_row"}, []string{}
+	for i, set := range st.Set {
+		col, err := t.updatable(set, text)
+		if err != nil {
+			return err
+		}
+		selects = append(selects, fmt.Sprintf("%s AS lakeport_%d", set.Value.Text, i))
+		sets = append(sets, fmt.Sprintf("%s = s.lakeport_%d", lake.QuoteName(col), i))
+	}
+	query := gather(st.With, selects, st.Table, as, st.From, st.Where)
+	affected, err := c.byRow(ctx, query, "UPDATE "+t.name.internal()+" AS t SET "+strings.Join(sets, ", ")+" FROM "+stage+" AS s WHERE t.rowid = s.lakeport_row")
+	if err != nil {
+		return filtered(err)
+	}
+	return w.Done(wire.Done{Tag: "UPDATE", Affected: affected})
+}
+
+// updatable finds the column that an assignment changes; keys stay.
+func (t *described) updatable(set syntax.Assignment, text string) (string, error) {
+	name := set.Column.Last()
+	for _, col := range t.columns {
+		if !strings.EqualFold(col.Name, name) {
+			continue
+		}
+		if col.key && t.def.upserts() {
+			return "", sqlerr.New(sqlerr.Invalid, "%s key column %s cannot be updated", strings.ToLower(t.def.Model), col.Name).WithPos(text, int(set.Column.Start()))
+		}
+		return col.Name, nil
+	}
+	return "", sqlerr.New(sqlerr.NotFound, "Unknown column '%s' in '%s'", name, t.name.table).With(sqlerr.BadColumn).WithPos(text, int(set.Column.Start()))
+}
+
+func (c *session) delete(ctx context.Context, st *syntax.Delete, text string, w wire.ResultWriter) error {
+	if len(st.Partitions) > 0 {
+		return sqlerr.New(sqlerr.Unsupported, "DELETE from named partitions is not built yet").WithPos(text, int(st.Partitions[0].Pos))
+	}
+	t, err := c.target(ctx, st.Table, "DELETE")
+	if err != nil {
+		return err
+	}
+	as := rowAlias(st.Table, st.Alias)
+	query := gather(st.With, []string{as + ".rowid AS lakeport_row"}, st.Table, as, st.Using, st.Where)
+	affected, err := c.byRow(ctx, query, "DELETE FROM "+t.name.internal()+" WHERE rowid IN (SELECT lakeport_row FROM "+stage+")")
+	if err != nil {
+		return err
+	}
+	return w.Done(wire.Done{Tag: "DELETE", Affected: affected})
+}
+
+// rowAlias is the name under which the target's row is known in the statement.
+func rowAlias(table syntax.QualifiedName, alias *syntax.Ident) string {
+	if alias != nil {
+		return alias.String()
+	}
+	return table.Parts[len(table.Parts)-1].String()
+}
+
+// gather spells the query that finds the rows to change.
+func gather(with syntax.Fragment, selects []string, table syntax.QualifiedName, as string, from, where syntax.Fragment) string {
+	q := with.Text + " SELECT " + strings.Join(selects, ", ") + " FROM " + table.String() + " AS " + as
+	if !from.IsZero() {
+		q += ", " + from.Text
+	}
+	if !where.IsZero() {
+		q += " WHERE " + where.Text
+	}
+	return q
+}
+
+// byRow runs a query into the stage and then the change that reads it, as one.
+func (c *session) byRow(ctx context.Context, query, change string) (affected int64, err error) {
+	p, err := c.plan(ctx, syntax.Fragment{Text: query}, query)
+	if err != nil {
+		return 0, err
+	}
+	defer p.close()
+	err = c.atomically(ctx, func() error {
+		for _, step := range []string{
+			"CREATE OR REPLACE TEMP TABLE lakeport_stage AS " + p.sql,
+			change,
+			"DROP TABLE " + stage,
+		} {
+			n, err := c.conn.Exec(ctx, step)
+			if err != nil {
+				return err
+			}
+			if step == change {
+				affected = n
+			}
+		}
+		return nil
+	})
+	return affected, p.explain(ctx, err)
+}
+
+func (c *session) truncate(ctx context.Context, st *syntax.Truncate, text string, w wire.ResultWriter) error {
+	if len(st.Partitions) > 0 || len(st.Static) > 0 {
+		return sqlerr.New(sqlerr.Unsupported, "TRUNCATE of named partitions is not built yet").WithPos(text, int(st.Pos))
+	}
+	t, err := c.target(ctx, st.Table, "TRUNCATE")
+	if err != nil {
+		return err
+	}
+	if _, err := c.conn.Exec(ctx, "DELETE FROM "+t.name.internal()); err != nil {
+		return err
+	}
+	return ok(w, "TRUNCATE TABLE")
+}

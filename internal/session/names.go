@@ -1,0 +1,71 @@
+package session
+
+import (
+	"strings"
+
+	"lakeport/internal/catalog"
+	"lakeport/internal/engine"
+	"lakeport/internal/lake"
+	"lakeport/internal/sqlerr"
+	"lakeport/internal/syntax"
+)
+
+// tableName is a name with all its parts.
+type tableName struct{ catalog, database, table string }
+
+// String joins the parts with dots.
+func (n tableName) String() string { return n.catalog + "." + n.database + "." + n.table }
+
+// internal spells the name for DuckDB, where internal tables live.
+func (n tableName) internal() string {
+	return engine.Catalog + "." + lake.QuoteName(n.database) + "." + lake.QuoteName(n.table)
+}
+
+func (n tableName) informationSchema() bool {
+	return strings.EqualFold(n.database, "information_schema")
+}
+
+func (c *session) name(q syntax.QualifiedName) (tableName, error) { return c.parts(q.Names()) }
+
+// parts fills in the current catalog and database: table, db.table or
+// catalog.db.table.
+func (c *session) parts(parts []string) (tableName, error) {
+	n := tableName{c.catalog, c.database, parts[len(parts)-1]}
+	if len(parts) > 1 {
+		n.database = parts[len(parts)-2]
+	}
+	if len(parts) > 2 {
+		n.catalog = parts[0]
+		if !c.isCatalog(n.catalog) {
+			return n, sqlerr.New(sqlerr.NotFound, "Unknown catalog '%s'", n.catalog).With(sqlerr.BadCatalog)
+		}
+	}
+	if n.database == "" {
+		return n, sqlerr.New(sqlerr.NotFound, "No database selected").With(sqlerr.NoDB).
+			WithHint("USE a database, or write %s as database.%s", n.table, n.table)
+	}
+	if n.catalog == catalog.Internal && strings.EqualFold(n.database, catalog.Schema) {
+		return n, sqlerr.New(sqlerr.NotFound, "Unknown database '%s'", n.database).With(sqlerr.BadDB)
+	}
+	return n, nil
+}
+
+// databaseName gives catalog and database of [catalog.]db, or the current ones.
+func (c *session) databaseName(q syntax.QualifiedName) (cat, db string, err error) {
+	parts := q.Names()
+	switch len(parts) {
+	case 0:
+		if c.database == "" {
+			return "", "", sqlerr.New(sqlerr.NotFound, "No database selected").With(sqlerr.NoDB)
+		}
+		return c.catalog, c.database, nil
+	case 1:
+		cat, db = c.catalog, parts[0]
+	default:
+		cat, db = parts[0], parts[1]
+	}
+	if !c.isCatalog(cat) {
+		return "", "", sqlerr.New(sqlerr.NotFound, "Unknown catalog '%s'", cat).With(sqlerr.BadCatalog)
+	}
+	return cat, db, nil
+}

@@ -1,0 +1,386 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"lakeport/internal/blob"
+	"lakeport/internal/catalog"
+	"lakeport/internal/dialect"
+	"lakeport/internal/engine"
+	"lakeport/internal/lake"
+	"lakeport/internal/scan"
+	"lakeport/internal/sqlerr"
+	"lakeport/internal/syntax"
+	"lakeport/internal/wire"
+)
+
+// query runs a SELECT and streams its rows.
+func (c *session) query(ctx context.Context, q syntax.Fragment, text string, w wire.ResultWriter) error {
+	p, err := c.plan(ctx, q, text)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return p.explain(ctx, c.stream(ctx, p.sql, w))
+}
+
+// stream runs finished SQL and sends its rows as they come.
+func (c *session) stream(ctx context.Context, sql string, w wire.ResultWriter) error {
+	rows, err := c.conn.Query(ctx, sql)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if err := w.Columns(rows.Columns()); err != nil {
+		return err
+	}
+	var n int64
+	for {
+		chunk, err := rows.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if chunk == nil {
+			return w.Done(wire.Done{Tag: "SELECT", Affected: n})
+		}
+		n += int64(chunk.Rows)
+		if err := w.Chunk(chunk); err != nil {
+			return err
+		}
+	}
+}
+
+// plan is a query made ready: SQL for the engine, and the objects that it
+// reads, mounted until close.
+type plan struct {
+	sql    string
+	mounts []mount
+
+	source   dialect.Result // the translation that the edits were made in
+	edits    []engine.Edit
+	text     string // the statement, and where in it the query stands
+	offset   int
+	headings bool
+}
+
+// mount is what one catalog's objects are read through in one statement.
+type mount struct {
+	catalog *catalog.Catalog
+	objects *blob.Statement
+}
+
+func (p *plan) close() {
+	for _, m := range p.mounts {
+		m.objects.Close()
+	}
+}
+
+// explain prefers the reason why an object could not be read to the engine's
+// complaint about the file that stands for it.
+func (p *plan) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, m := range p.mounts {
+		if cause := m.objects.Err(); cause != nil {
+			return m.catalog.ExplainS3(ctx, cause)
+		}
+	}
+	return p.locate(err)
+}
+
+// locate moves the position of the engine's error from the SQL that ran to the
+// client's own text.
+func (p *plan) locate(err error) error {
+	e, ok := errors.AsType[*sqlerr.Error](err)
+	if !ok || e.Pos.Line == 0 {
+		return err
+	}
+	moved := *e
+	moved.Pos = sqlerr.At(p.text, p.offset+p.source.Source(engine.Unsplice(p.edits, e.Pos.Offset)))
+	return &moved
+}
+
+// reads gives the catalog's mount in this statement, made on first use.
+func (p *plan) reads(ctx context.Context, c *session, ext *catalog.Catalog) *blob.Statement {
+	for _, m := range p.mounts {
+		if m.catalog == ext {
+			return m.objects
+		}
+	}
+	st := c.srv.Objects.Begin(ctx)
+	p.mounts = append(p.mounts, mount{ext, st})
+	return st
+}
+
+// plan translates a query, checks that a client may run it, finds the tables
+// that its names mean, plans what each scan needs, and cuts the scans' SQL
+// into the query's own text.
+func (c *session) plan(ctx context.Context, q syntax.Fragment, text string) (*plan, error) {
+	result, err := c.translate(q, text)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{sql: result.SQL, source: result, text: text, offset: int(q.Pos)}
+	tree, err := c.conn.Inspect(ctx, result.SQL)
+	if err == nil {
+		err = tree.Check()
+	}
+	if err != nil {
+		return nil, p.locate(err)
+	}
+	if err := c.resolve(ctx, p, tree); err != nil {
+		p.close()
+		return nil, p.explain(ctx, err)
+	}
+	return p, nil
+}
+
+// use is one name in the query and the table it means.
+type use struct {
+	ref   engine.NameRef
+	name  tableName
+	table lake.Table       // nil: internal
+	from  *catalog.Catalog // of an external table
+	stub  string
+}
+
+// resolve replaces every table name of p.sql.
+func (c *session) resolve(ctx context.Context, p *plan, tree *engine.Tree) error {
+	uses := make([]use, len(tree.Names))
+	external := false
+	for i, ref := range tree.Names {
+		u, err := c.find(ctx, ref)
+		if err != nil {
+			return err
+		}
+		external = external || u.table != nil
+		uses[i] = u
+	}
+	needs := make(map[string]lake.Need)
+	if external {
+		var err error
+		if needs, err = c.needs(ctx, p.sql, tree, uses); err != nil {
+			return err
+		}
+	}
+	edits := qualifiers(p.sql, tree, uses)
+	for _, u := range uses {
+		text, err := c.source(ctx, p, u, needs[u.stub])
+		if err != nil {
+			return err
+		}
+		edits = append(edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: text})
+	}
+	p.edits, p.sql = edits, engine.Splice(p.sql, edits)
+	return nil
+}
+
+// find opens the table that a name of the query means.
+func (c *session) find(ctx context.Context, ref engine.NameRef) (use, error) {
+	var parts []string
+	for _, s := range []string{ref.Catalog, ref.Schema, ref.Table} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	n, err := c.parts(parts)
+	u := use{ref: ref, name: n}
+	if err != nil {
+		return u, err
+	}
+	switch {
+	case n.informationSchema():
+		u.table, err = c.informationTable(n)
+	case n.catalog != catalog.Internal:
+		if u.from, err = c.srv.catalogs.Get(n.catalog); err != nil {
+			return u, err
+		}
+		u.table, err = u.from.Table(ctx, n.database, n.table)
+	default:
+		err = c.hasTable(ctx, n)
+	}
+	return u, err
+}
+
+// needs asks the planner what each external scan wants. Internal tables are
+// stubs as well, so that the planner sees the whole query.
+func (c *session) needs(ctx context.Context, sql string, tree *engine.Tree, uses []use) (map[string]lake.Need, error) {
+	edits, stubs := qualifiers(sql, tree, uses), make([]engine.Stub, len(uses))
+	for i := range uses {
+		u := &uses[i]
+		u.stub = fmt.Sprintf("scan_%d", i)
+		schema := lake.Schema{}
+		if u.table != nil {
+			schema = u.table.Schema()
+		} else {
+			t, err := c.describeTable(ctx, u.name)
+			if err != nil {
+				return nil, err
+			}
+			schema.Columns = t.lakeColumns()
+		}
+		stubs[i] = engine.Stub{Name: u.stub, Schema: schema}
+		edits = append(edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: u.stub + alias(u.ref)})
+	}
+	list, err := c.srv.planner.Needs(ctx, engine.Splice(sql, edits), stubs)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]lake.Need, len(list))
+	for i, n := range list {
+		out[stubs[i].Name] = n
+	}
+	return out, nil
+}
+
+// alias keeps the table's own name usable where the query gave it no other.
+func alias(ref engine.NameRef) string {
+	if ref.Alias != "" {
+		return ""
+	}
+	return " AS " + lake.QuoteName(ref.Table)
+}
+
+// source is the text that stands in for a name: the internal table's full
+// name, or a scan of the external one.
+func (c *session) source(ctx context.Context, p *plan, u use, n lake.Need) (string, error) {
+	if u.table == nil {
+		return u.name.internal(), nil
+	}
+	s, err := u.table.Plan(ctx, n)
+	if err != nil {
+		return "", err
+	}
+	sql := ""
+	if u.from == nil { // made in the process: no objects
+		sql = s.SQL(nil)
+	} else if sql, err = scan.Prepare(ctx, p.reads(ctx, c, u.from), u.from.Objects(), s); err != nil {
+		return "", u.from.ExplainS3(ctx, err)
+	}
+	return "(" + sql + ")" + alias(u.ref), nil
+}
+
+// translate turns StarRocks' spelling into DuckDB's, and variables and
+// functions about the session into their values.
+func (c *session) translate(q syntax.Fragment, text string) (dialect.Result, error) {
+	out, err := dialect.Query(q.Text, c.dialect())
+	if err != nil {
+		return out, shift(err, text, int(q.Pos))
+	}
+	return out, nil
+}
+
+// dialect gives the settings of this session's queries.
+func (c *session) dialect() dialect.Options {
+	mode := strings.ToUpper(c.vars.get("sql_mode"))
+	return dialect.Options{
+		PipesAsConcat: strings.Contains(mode, "PIPES_AS_CONCAT"),
+		ThrowOnCast:   strings.Contains(mode, "ALLOW_THROW_EXCEPTION"),
+		Headings:      true,
+		Variable:      c.variableLiteral,
+		Function:      c.functionLiteral,
+	}
+}
+
+// qualifiers shortens columns that are qualified by the database of an external
+// table, whose scan is known by the table's name alone: db.t.c becomes t.c.
+func qualifiers(sql string, tree *engine.Tree, uses []use) []engine.Edit {
+	var edits []engine.Edit
+	for _, col := range tree.Columns {
+		for _, u := range uses {
+			n := qualifier(u, col.Parts)
+			if n == 0 {
+				continue
+			}
+			if end := skipNames(sql, col.Offset, n); end > col.Offset {
+				edits = append(edits, engine.Edit{Offset: col.Offset, Length: end - col.Offset})
+			}
+			break
+		}
+	}
+	return edits
+}
+
+// qualifier counts the parts before the table's name that name its database
+// and catalog.
+func qualifier(u use, parts []string) int {
+	if u.table == nil || u.ref.Alias != "" {
+		return 0
+	}
+	full := []string{u.name.catalog, u.name.database, u.name.table}
+	for n := 2; n >= 1; n-- {
+		if len(parts) < n+2 {
+			continue
+		}
+		same := true
+		for i, want := range full[2-n:] {
+			same = same && strings.EqualFold(parts[i], want)
+		}
+		if same {
+			return n
+		}
+	}
+	return 0
+}
+
+// skipNames gives the offset after n names and their dots.
+func skipNames(sql string, at, n int) int {
+	for range n {
+		if strings.HasPrefix(sql[at:], `"`) {
+			for at++; at < len(sql); at++ {
+				if sql[at] == '"' {
+					if at++; !strings.HasPrefix(sql[at:], `"`) {
+						break
+					}
+				}
+			}
+		}
+		dot := strings.IndexByte(sql[at:], '.')
+		if dot < 0 {
+			return at
+		}
+		at += dot + 1
+	}
+	return at
+}
+
+// explain answers EXPLAIN with the engine's plan as lines of one column.
+func (c *session) explain(ctx context.Context, st *syntax.Explain, text string, w wire.ResultWriter) error {
+	q, isQuery := st.Statement.(*syntax.Query)
+	if !isQuery {
+		return sqlerr.New(sqlerr.Unsupported, "EXPLAIN of anything but a query is not built yet").WithPos(text, int(st.Statement.Start()))
+	}
+	p, err := c.plan(ctx, q.Fragment, text)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	verb := "EXPLAIN "
+	if st.Mode == "ANALYZE" {
+		verb = "EXPLAIN ANALYZE "
+	}
+	rows, err := c.conn.Query(ctx, verb+p.sql)
+	if err != nil {
+		return p.explain(ctx, err)
+	}
+	defer rows.Close()
+	r := relation{columns: []lake.Column{{Name: "Explain String", Type: lake.Type{Kind: lake.Varchar}}}}
+	for {
+		chunk, err := rows.Next(ctx)
+		if err != nil {
+			return p.explain(ctx, err)
+		}
+		if chunk == nil {
+			break
+		}
+		for i := range chunk.Rows {
+			r.addLines(chunk.Columns[len(chunk.Columns)-1].Text(i))
+		}
+	}
+	rows.Close()
+	return c.stream(ctx, r.query(), w)
+}

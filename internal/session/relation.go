@@ -1,0 +1,142 @@
+package session
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"lakeport/internal/dialect"
+	"lakeport/internal/lake"
+	"lakeport/internal/sqlerr"
+	"lakeport/internal/syntax"
+	"lakeport/internal/wire"
+)
+
+// relation is a small table made in the process: the answer of a SHOW, or a
+// view of information_schema. A value is nil, a string, an int or an int64.
+type relation struct {
+	columns []lake.Column
+	rows    [][]any
+}
+
+// columns of text, except those whose name ends in a hash, which are numbers:
+// "Field", "Ordinal#".
+func columns(names ...string) []lake.Column {
+	list := make([]lake.Column, len(names))
+	for i, n := range names {
+		name, number := strings.CutSuffix(n, "#")
+		list[i] = lake.Column{Name: name, Type: lake.Type{Kind: lake.Varchar}}
+		if number {
+			list[i].Type.Kind = lake.BigInt
+		}
+	}
+	return list
+}
+
+func (r *relation) add(values ...any) { r.rows = append(r.rows, values) }
+
+func (r *relation) addLines(text string) {
+	for line := range strings.Lines(text) {
+		r.add(strings.TrimRight(line, "\n"))
+	}
+}
+
+// query spells the relation as SQL.
+func (r *relation) query() string {
+	var b strings.Builder
+	b.WriteString("SELECT ")
+	for i, col := range r.columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("CAST(c" + strconv.Itoa(i) + " AS " + col.Type.String() + ") AS " + lake.QuoteName(col.Name))
+	}
+	b.WriteString(" FROM (VALUES ")
+	for i, row := range r.rows {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(tuple(row, len(r.columns)))
+	}
+	if len(r.rows) == 0 {
+		b.WriteString(tuple(nil, len(r.columns)))
+	}
+	b.WriteString(") AS t(")
+	for i := range r.columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("c" + strconv.Itoa(i))
+	}
+	b.WriteString(")")
+	if len(r.rows) == 0 {
+		b.WriteString(" WHERE false")
+	}
+	return b.String()
+}
+
+// tuple spells one row; missing values are NULL.
+func tuple(row []any, width int) string {
+	out := make([]string, width)
+	for i := range out {
+		out[i] = "NULL"
+		if i >= len(row) {
+			continue
+		}
+		switch v := row[i].(type) {
+		case string:
+			out[i] = lake.QuoteString(v)
+		case int:
+			out[i] = strconv.Itoa(v)
+		case int64:
+			out[i] = strconv.FormatInt(v, 10)
+		}
+	}
+	return "(" + strings.Join(out, ", ") + ")"
+}
+
+// answer sends the relation after LIKE (on column like), WHERE, ORDER BY and
+// LIMIT of a SHOW. The engine evaluates them: they may use the whole language.
+func (c *session) answer(ctx context.Context, r relation, like string, f syntax.Filter, text string, w wire.ResultWriter) error {
+	sql := "SELECT * FROM (" + r.query() + ") AS answer"
+	if f.Like != nil {
+		sql += " WHERE " + lake.QuoteName(like) + " ILIKE " + lake.QuoteString(f.Like.Value) + ` ESCAPE '\'`
+	}
+	for _, clause := range []struct {
+		words string
+		part  syntax.Fragment
+	}{{" WHERE ", f.Where}, {" ORDER BY ", f.OrderBy}, {" LIMIT ", f.Limit}} {
+		if clause.part.IsZero() {
+			continue
+		}
+		part, err := c.condition(ctx, clause.words, clause.part, text)
+		if err != nil {
+			return err
+		}
+		sql += clause.words + part
+	}
+	return c.stream(ctx, sql, w)
+}
+
+// condition translates a clause of a SHOW and checks that a client may run it.
+func (c *session) condition(ctx context.Context, words string, part syntax.Fragment, text string) (string, error) {
+	const head = "SELECT 1"
+	o := c.dialect()
+	o.Headings = false
+	res, err := dialect.Query(head+words+part.Text, o)
+	if err != nil {
+		return "", err
+	}
+	out := res.SQL
+	tree, err := c.conn.Inspect(ctx, out)
+	if err != nil {
+		return "", err
+	}
+	if err := tree.Check(); err != nil {
+		return "", err
+	}
+	if len(tree.Names) > 0 {
+		return "", sqlerr.New(sqlerr.Unsupported, "a SHOW cannot read other tables").WithPos(text, int(part.Pos))
+	}
+	return strings.TrimPrefix(out, head+words), nil
+}

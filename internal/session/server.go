@@ -1,0 +1,246 @@
+// Package session is one client's conversation: it parses each statement,
+// joins catalogs, accounts and the engine to carry it out, and answers SHOW
+// and information_schema.
+package session
+
+import (
+	"context"
+	"log/slog"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"lakeport/internal/account"
+	"lakeport/internal/awsauth"
+	"lakeport/internal/blob"
+	"lakeport/internal/catalog"
+	"lakeport/internal/engine"
+	"lakeport/internal/secret"
+	"lakeport/internal/sqlerr"
+	"lakeport/internal/wire"
+)
+
+// Version is what lakeport calls itself beside StarRocks' own version.
+const Version = "0.1.0"
+
+// Options are what a Server stands on. All are needed but Log.
+type Options struct {
+	DB       *engine.DB
+	Box      *secret.Box
+	Resolver *awsauth.Resolver
+	Objects  *blob.Store
+	Log      *slog.Logger
+}
+
+// Server logs clients in and knows their sessions. It implements wire.Handler.
+type Server struct {
+	Options
+	catalogs *catalog.Store
+	accounts *account.Store
+	planner  *engine.Planner
+	tables   sync.Mutex // one change of internal tables' definitions at a time
+	started  time.Time
+
+	mu       sync.Mutex
+	sessions map[uint32]*session
+}
+
+// NewServer reads catalogs and accounts from the database. It contacts no AWS.
+func NewServer(ctx context.Context, o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{Options: o, planner: o.DB.Planner(), started: time.Now(), sessions: map[uint32]*session{}}
+	for _, open := range []func(*engine.Conn) error{
+		func(c *engine.Conn) (err error) {
+			s.catalogs, err = catalog.Open(ctx, c, o.Box, o.Resolver, o.Objects)
+			return err
+		},
+		func(c *engine.Conn) (err error) {
+			s.accounts, err = account.Open(ctx, c, o.Box)
+			return err
+		},
+	} {
+		conn, err := o.DB.Connect()
+		if err != nil {
+			return nil, err
+		}
+		if err := open(conn); err != nil {
+			conn.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Close ends what the server holds open. No session may run.
+func (s *Server) Close() {
+	s.catalogs.Close()
+	s.accounts.Close()
+}
+
+// Login implements wire.Handler.
+func (s *Server) Login(ctx context.Context, l wire.Login) (wire.Session, error) {
+	if err := s.accounts.Admit(l); err != nil {
+		return nil, err
+	}
+	conn, err := s.DB.Connect()
+	if err != nil {
+		return nil, err
+	}
+	c := &session{srv: s, conn: conn, id: l.ConnID, user: l.User, kill: l.Kill, since: time.Now()}
+	if l.Remote != nil {
+		c.host = l.Remote.String()
+	}
+	if err := c.Reset(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if l.Database != "" {
+		if err := c.Use(ctx, l.Database); err != nil {
+			conn.Close()
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[c.id] = c
+	return c, nil
+}
+
+// list gives the sessions in order of their ids.
+func (s *Server) list() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*session, 0, len(s.sessions))
+	for _, c := range s.sessions {
+		list = append(list, c)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].id < list[j].id })
+	return list
+}
+
+// killSession stops another session's statement or the session itself.
+func (s *Server) killSession(id uint32, query bool) error {
+	s.mu.Lock()
+	c := s.sessions[id]
+	s.mu.Unlock()
+	if c == nil || c.kill == nil {
+		return sqlerr.New(sqlerr.NotFound, "Unknown thread id: %d", id).With(sqlerr.NoSuchThread)
+	}
+	c.kill(query)
+	return nil
+}
+
+// session is one client's state. Its methods run on one goroutine, but for
+// what SHOW PROCESSLIST of another session reads under mu.
+type session struct {
+	srv  *Server
+	conn *engine.Conn
+	id   uint32
+	user string
+	host string
+	kill func(query bool)
+
+	catalog  string // current catalog
+	database string // current database, "" if none
+	vars     variables
+	warnings []warning
+	open     bool // a transaction is open
+	prepared map[string]string
+
+	mu      sync.Mutex
+	running string // the statement under way, secrets masked; "" when idle
+	since   time.Time
+}
+
+// warning is one line of SHOW WARNINGS.
+type warning struct {
+	level, text string
+	code        int64
+}
+
+// Reset implements wire.Session.
+func (c *session) Reset(ctx context.Context) error {
+	if c.open {
+		if err := c.end(ctx, "ROLLBACK"); err != nil {
+			return err
+		}
+	}
+	c.vars, c.warnings, c.prepared = variables{}, nil, map[string]string{}
+	if c.catalog == "" {
+		c.catalog = catalog.Internal
+	}
+	return c.setTimeZone(ctx, "UTC")
+}
+
+// Close implements wire.Session.
+func (c *session) Close() error {
+	c.srv.mu.Lock()
+	delete(c.srv.sessions, c.id)
+	c.srv.mu.Unlock()
+	c.conn.Close()
+	return nil
+}
+
+// Status implements wire.Session.
+func (c *session) Status() wire.Status {
+	return wire.Status{Autocommit: c.vars.on("autocommit"), InTransaction: c.open, Database: c.database, Warnings: len(c.warnings)}
+}
+
+// Use implements wire.Session: db in the current catalog, or catalog.db.
+func (c *session) Use(ctx context.Context, name string) error {
+	cat, db := c.catalog, name
+	if before, after, ok := strings.Cut(name, "."); ok && c.isCatalog(before) {
+		cat, db = before, after
+	}
+	return c.use(ctx, cat, db)
+}
+
+func (c *session) isCatalog(name string) bool {
+	if name == catalog.Internal {
+		return true
+	}
+	_, err := c.srv.catalogs.Get(name)
+	return err == nil
+}
+
+func (c *session) use(ctx context.Context, cat, db string) error {
+	if err := c.findDatabase(ctx, cat, db); err != nil {
+		return err
+	}
+	c.setCurrent(cat, db)
+	return nil
+}
+
+func (c *session) setCurrent(cat, db string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.catalog, c.database = cat, db
+}
+
+// findDatabase fails unless the database exists. An external catalog is asked
+// as its identity, so that a refusal shows here and not at the next query.
+func (c *session) findDatabase(ctx context.Context, cat, db string) error {
+	if strings.EqualFold(db, "information_schema") {
+		return nil
+	}
+	if cat == catalog.Internal {
+		ok, err := c.hasSchema(ctx, db)
+		if err == nil && !ok {
+			err = sqlerr.New(sqlerr.NotFound, "Unknown database '%s'", db).With(sqlerr.BadDB)
+		}
+		return err
+	}
+	ext, err := c.srv.catalogs.Get(cat)
+	if err != nil {
+		return err
+	}
+	_, err = ext.Database(ctx, db)
+	return err
+}
+
+func (c *session) warn(level, format string, code int64) {
+	c.warnings = append(c.warnings, warning{level, format, code})
+}
