@@ -105,6 +105,7 @@ func (s *Server) Metadata() http.Handler { return imds.New(s.world, s.Now) }
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	c := &Call{Request: r, RequestID: newRequestID(), Now: s.Now(), server: s}
 	a := &answer{ResponseWriter: w, call: c, start: time.Now()}
+	w.Header().Set("Date", c.Now.UTC().Format(http.TimeFormat)) // clients compare it with their own clock
 	defer s.finish(c, a)
 	result, err := s.verifier.Verify(r)
 	if err != nil {

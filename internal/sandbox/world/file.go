@@ -77,9 +77,26 @@ func placed(text []byte, err error) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%s: %w", position(text, syntax.Offset), err)
 	case errors.As(err, &kind):
-		return fmt.Errorf("%s: %s is %s, found %s", position(text, kind.Offset), kind.Field, kind.Type, kind.Value)
+		return fmt.Errorf("%s: %s is %s, found %s", position(text, kind.Offset), kind.Field, noun(kind.Type), kind.Value)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s: %w", position(text, int64(len(text))+1), err)
 	}
 	return err
+}
+
+// noun is what JSON calls a value of the type.
+func noun(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Slice:
+		return "a list"
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int:
+		return "a number"
+	}
+	return "an object"
 }
 
 // position is line:column of the byte before offset.
@@ -147,12 +164,14 @@ func (c fieldCheck) value(t reflect.Type) error {
 func (c fieldCheck) object(t reflect.Type) error {
 	seen := map[string]bool{}
 	for c.d.More() {
+		before := c.d.InputOffset()
 		token, err := c.d.Token()
 		if err != nil {
 			return err
 		}
 		name, _ := token.(string)
-		at := position(c.text, c.d.InputOffset()-int64(len(name)))
+		quote := bytes.IndexByte(c.text[before:], '"')
+		at := position(c.text, before+int64(quote)+1)
 		if seen[name] && t != nil {
 			return fmt.Errorf("%s: field %q is given twice", at, name)
 		}
