@@ -26,7 +26,7 @@ import (
 // Options is what a Service stands on.
 type Options struct {
 	DB  *bbolt.DB        // the world's file; the Service keeps to its own bucket
-	Now func() time.Time // for Policy's readers; nil: time.Now. Calls carry their own time
+	Now func() time.Time // the clock that records are stamped by; nil: time.Now
 }
 
 // Service is Glue of all accounts and regions. It implements sandbox.Service
@@ -150,7 +150,7 @@ func (s *Service) Serve(w http.ResponseWriter, c *sandbox.Call) error {
 	var out any
 	work := func(tx *bbolt.Tx) (err error) {
 		out, err = op.run(&call{
-			store: newStore(tx, at.account, at.region), svc: s, now: c.Now,
+			store: newStore(tx, at.account, at.region), svc: s, now: s.now(),
 			caller: c.Caller.Principal.ARN, body: c.Body,
 		})
 		return err

@@ -51,11 +51,10 @@ func openLab(t testing.TB, path string) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc, err := New(Options{DB: db})
-	if err != nil {
+	l := &lab{now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
+	if l.svc, err = New(Options{DB: db, Now: func() time.Time { return l.now }}); err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{svc: svc, now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
 	srv := httptest.NewServer(l)
 	t.Cleanup(func() { srv.Close(); _ = db.Close() })
 	l.Client = glue.New(glue.Options{
@@ -482,8 +481,15 @@ func TestResourcePolicyIsConditionalAndGuardsItsCatalog(t *testing.T) {
 	}
 	_, err = l.PutResourcePolicy(ctx, &glue.PutResourcePolicyInput{PolicyInJson: &doc, PolicyExistsCondition: "NOT_EXIST"})
 	wantError(t, err, "ConditionCheckFailureException", "")
-	_, err = l.PutResourcePolicy(ctx, &glue.PutResourcePolicyInput{PolicyInJson: aws.String("{")})
-	wantError(t, err, "InvalidInputException", "malformed")
+	for text, want := range map[string]string{
+		"{": "malformed",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"glue:*","Resource":"*"}]}`:                              "statement 1 has no Principal",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Resource":"*"}]}`:                                "statement 1 has no Action",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"glue:*","Resource":"arn:aws:s3:::b"}]}`: "arn:aws:s3:::b is not one of AWS Glue",
+	} {
+		_, err = l.PutResourcePolicy(ctx, &glue.PutResourcePolicyInput{PolicyInJson: &text})
+		wantError(t, err, "InvalidInputException", want)
+	}
 	got, err := l.GetResourcePolicy(ctx, &glue.GetResourcePolicyInput{})
 	if err != nil || *got.PolicyInJson != doc || *got.PolicyHash != *put.PolicyHash {
 		t.Errorf("got %+v, %v", got, err)
