@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	duckdb "github.com/duckdb/duckdb-go-bindings"
 
@@ -32,6 +33,11 @@ type Options struct {
 	Threads int      // 0: one for each core
 	Memory  string   // limit as DuckDB spells it, "4GB"; empty: DuckDB's default, 80 % of the machine
 	Temp    string   // directory to spill to; empty: beside the file, or none in memory
+	// Setup is statements that each start runs in the database and in its
+	// planner before the configuration is locked: settings, and macros that
+	// queries use. They see an instance that holds nothing of theirs, but for
+	// what they wrote into the database file.
+	Setup []string
 	// Translate changes the text of an error before a client sees it, for
 	// example local paths into URIs; nil changes nothing.
 	Translate func(string) string
@@ -40,9 +46,14 @@ type Options struct {
 // DB is one open database. Its methods may be called from any goroutine.
 type DB struct {
 	handle    duckdb.Database
+	path      string // of the file; empty: in memory
 	translate func(string) string
 	planner   *Planner
 }
+
+// openFiles holds the files that this process has open. DuckDB's own lock
+// keeps out other processes only.
+var openFiles sync.Map
 
 // Open opens the database and locks its configuration: from then on sessions
 // can set their time zone and search path and nothing else. It fails with
@@ -52,10 +63,14 @@ func Open(o Options) (*DB, error) {
 	if db.translate == nil {
 		db.translate = func(s string) string { return s }
 	}
-	if err := db.start(o.settings()); err != nil {
+	if err := db.claim(o.Path); err != nil {
 		return nil, err
 	}
-	p, err := NewPlanner()
+	if err := db.start(o.settings()); err != nil {
+		db.Close()
+		return nil, explainOpen(err)
+	}
+	p, err := NewPlanner(o.Setup...)
 	if err != nil {
 		db.Close()
 		return nil, err
@@ -64,22 +79,36 @@ func Open(o Options) (*DB, error) {
 	return db, nil
 }
 
-// start opens an instance in memory and runs setup on its first connection.
-func (db *DB) start(setup []string) error {
+// claim takes the file for this process.
+func (db *DB) claim(path string) error {
+	if path == "" {
+		return nil
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return &sqlerr.Error{Kind: sqlerr.Invalid, Msg: "find database file " + path, Err: err}
+	}
+	if _, taken := openFiles.LoadOrStore(path, true); taken {
+		return sqlerr.New(sqlerr.Conflict, "database file %s is already open in this process", path)
+	}
+	db.path = path
+	return nil
+}
+
+// start opens an instance in memory and runs statements on its first connection.
+func (db *DB) start(statements []string) error {
 	var msg string
 	if duckdb.OpenExt(":memory:", &db.handle, duckdb.Config{}, &msg) == duckdb.StateError {
 		return sqlerr.New(sqlerr.Internal, "open DuckDB: %s", msg)
 	}
 	c, err := db.connect()
 	if err != nil {
-		db.Close()
 		return err
 	}
 	defer c.Close()
-	for _, text := range setup {
+	for _, text := range statements {
 		if err := c.run(text); err != nil {
-			db.Close()
-			return explainOpen(err)
+			return err
 		}
 	}
 	return nil
@@ -114,7 +143,7 @@ func (o Options) settings() []string {
 	if o.Memory != "" {
 		list = append(list, "SET GLOBAL memory_limit = "+lake.QuoteString(o.Memory))
 	}
-	return append(list,
+	return append(append(list, o.Setup...),
 		"SET GLOBAL allowed_directories = ["+strings.Join(quoteDirs(o.Dirs), ", ")+"]",
 		"SET GLOBAL enable_external_access = false",
 		"SET GLOBAL allowed_configs = ['timezone']",
@@ -178,4 +207,7 @@ func (db *DB) Close() {
 		db.planner.Close()
 	}
 	duckdb.Close(&db.handle)
+	if db.path != "" {
+		openFiles.Delete(db.path)
+	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 
 	"lakeport/internal/sqlerr"
 )
@@ -24,13 +25,17 @@ type desk struct {
 // idleDesks is how many connections a planner keeps.
 const idleDesks = 8
 
-// NewPlanner opens the planner's instance.
-func NewPlanner() (*Planner, error) {
+// NewPlanner opens a planner's instance and runs setup in it, as
+// Options.Setup says. Every DB has a planner of its own.
+func NewPlanner(setup ...string) (*Planner, error) {
 	db := &DB{translate: func(s string) string { return s }}
-	// Statistics and emptiness of the stubs must not fold a query away.
-	first := []string{"SET GLOBAL disabled_optimizers = 'statistics_propagation,empty_result_pullup'"}
-	if err := db.start(append(first, Options{Threads: 1, Memory: "256MB"}.settings()...)); err != nil {
-		return nil, err
+	// Statistics and emptiness of the stubs must not fold a query away, and a
+	// table must be scanned once, with all its columns.
+	first := []string{"SET GLOBAL disabled_optimizers = 'statistics_propagation,empty_result_pullup,late_materialization'"}
+	o := Options{Threads: 1, Memory: "256MB", Setup: setup}
+	if err := db.start(append(first, o.settings()...)); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("open planner: %w", err)
 	}
 	return &Planner{db: db, idle: make(chan *desk, idleDesks)}, nil
 }

@@ -1,0 +1,551 @@
+package dialect
+
+import (
+	"strings"
+
+	"lakeport/internal/lake"
+	"lakeport/internal/sqlerr"
+	"lakeport/internal/syntax"
+)
+
+// arg is an argument of a call: the tokens from..to.
+type arg struct{ from, to int }
+
+// calls rewrite calls that need more than another name. Each writes the whole
+// call, from the name at i to the closing parenthesis, or gives false. The
+// table is filled by init because the rules come back to it.
+var calls map[string]func(w *writer, i int, args []arg) bool
+
+func init() {
+	cast := func(w *writer, i int, args []arg) bool { return w.cast(i, args) }
+	add := func(w *writer, i int, args []arg) bool { return w.dateAdd(i, args, "plus", "days_add") }
+	sub := func(w *writer, i int, args []arg) bool { return w.dateAdd(i, args, "minus", "days_sub") }
+	highest := func(w *writer, i int, args []arg) bool { return w.extreme(i, args, "DESC") }
+	lowest := func(w *writer, i int, args []arg) bool { return w.extreme(i, args, "ASC") }
+	unit := func(w *writer, i int, args []arg) bool { return w.unitFirst(i, args) }
+	calls = map[string]func(w *writer, i int, args []arg) bool{
+		"cast": cast, "try_cast": cast, "convert": (*writer).convert,
+		"concat": (*writer).concat, "concat_ws": (*writer).concatWS, "group_concat": (*writer).groupConcat,
+		"field": (*writer).field, "count": (*writer).count, "map": (*writer).mapCall, "named_struct": (*writer).namedStruct,
+		"date_add": add, "adddate": add, "date_sub": sub, "subdate": sub,
+		"timestampdiff": unit, "timestampadd": unit, "time_slice": (*writer).timeSlice, "date_trunc": (*writer).dateTrunc,
+		"isnull": (*writer).isNull, "isnotnull": (*writer).isNotNull,
+		"greatest": highest, "least": lowest, "table": (*writer).tableCall, "substring": (*writer).substring,
+		"array_map": lambdaCall("list_transform", ""), "transform": lambdaCall("list_transform", ""),
+		"array_filter": lambdaCall("list_filter", ""),
+		"all_match":    lambdaCall("list_transform", "list_bool_and"), "any_match": lambdaCall("list_transform", "list_bool_or"),
+		"array_sortby": (*writer).arraySortBy, "map_filter": (*writer).mapFilter,
+		"transform_keys": (*writer).mapTransform, "transform_values": (*writer).mapTransform, "map_apply": (*writer).mapTransform,
+		"array_agg_distinct": distinctAgg("list"), "multi_distinct_count": distinctAgg("count"), "multi_distinct_sum": distinctAgg("sum"),
+		"md5sum": (*writer).md5sum,
+	}
+	provided = providedNames()
+}
+
+// call writes the call whose name stands at i and whose last token is before
+// end; it gives i if the call is not StarRocks' own.
+func (w *writer) call(i, end int) int {
+	name := strings.ToLower(w.toks[i].Value())
+	args := w.args(i+1, end-1)
+	if w.o.Function != nil && len(args) == 0 {
+		if v, ok := w.o.Function(name); ok {
+			w.put(i, v)
+			return end
+		}
+	}
+	if rule := calls[name]; rule != nil && rule(w, i, args) {
+		return end
+	}
+	switch to, ok := renamed[name]; {
+	case ok:
+		w.put(i, to)
+	case macroNames[name] && !inner[name]:
+		w.put(i, macro(name))
+	case missing[name]:
+		w.missing(i, name)
+	default:
+		return i
+	}
+	return i + 1
+}
+
+func (w *writer) missing(i int, name string) {
+	w.fail(sqlerr.Unsupported, i, "function %s is not supported", name)
+	if e := sqlerr.From(w.err); e.Hint == "" {
+		w.err = e.WithHint("%s", Unknown(name))
+	}
+}
+
+// args splits what stands between the parentheses at open and shut.
+func (w *writer) args(open, shut int) []arg {
+	var args []arg
+	for i := open + 1; i < shut; {
+		end := w.argEnd(i, shut)
+		args = append(args, arg{i, end})
+		i = end + 1
+	}
+	return args
+}
+
+// arg writes an argument without the gap before it.
+func (w *writer) arg(a arg) { w.inner(a.from, a.to) }
+
+// list writes arguments with commas between.
+func (w *writer) list(args []arg) {
+	for n, a := range args {
+		if n > 0 {
+			w.put(a.from, ", ")
+		}
+		w.arg(a)
+	}
+}
+
+// wrap writes before, the arguments and after.
+func (w *writer) wrap(i int, before string, args []arg, after string) bool {
+	w.put(i, before)
+	w.list(args)
+	w.put(i, after)
+	return true
+}
+
+// find gives the index of the word outside brackets between from and to, to if
+// it is absent.
+func (w *writer) find(from, to int, word string) int {
+	for i := from; i < to; i++ {
+		if w.is(i, word) {
+			return i
+		}
+		if w.match[i] > i {
+			i = w.match[i]
+		}
+	}
+	return to
+}
+
+// cast writes CAST(x AS type): NULL for what cannot be converted.
+func (w *writer) cast(i int, args []arg) bool {
+	if len(args) == 0 {
+		return false
+	}
+	shut := w.match[i+1]
+	as := w.find(i+2, shut, "AS")
+	if as == shut || as == i+2 || as+1 == shut {
+		return false
+	}
+	return w.castTo(i, arg{i + 2, as}, w.text[w.toks[as+1].Pos:w.toks[shut-1].End], shut)
+}
+
+// convert writes CONVERT(x, type) and CONVERT(x USING charset).
+func (w *writer) convert(i int, args []arg) bool {
+	shut := w.match[i+1]
+	if using := w.find(i+2, shut, "USING"); using < shut && using > i+2 {
+		w.put(i, "(")
+		w.inner(i+2, using)
+		w.put(shut, ")")
+		return true
+	}
+	if len(args) != 2 || args[1].from == args[1].to {
+		return false
+	}
+	return w.castTo(i, args[0], w.text[w.toks[args[1].from].Pos:w.toks[args[1].to-1].End], shut)
+}
+
+// castTo writes a conversion to a type by its text. A type that is not
+// StarRocks' is DuckDB's and stays as written.
+func (w *writer) castTo(i int, x arg, typ string, shut int) bool {
+	to := typ
+	integer := false
+	if t, err := syntax.ParseType(typ); err == nil {
+		if l, err := TypeOf(t); err == nil {
+			to = l.String()
+			integer = l.Kind >= lake.TinyInt && l.Kind <= lake.UHugeInt
+		}
+	}
+	before, after := "TRY_CAST(", " AS "+to+")"
+	if w.o.ThrowOnCast {
+		before = "CAST("
+	} else if integer {
+		before, after = "TRY_CAST("+macro("whole")+"(", ")"+after
+	}
+	w.put(i, before)
+	w.arg(x)
+	w.put(shut, after)
+	return true
+}
+
+// concat writes a concatenation that is NULL if any argument is.
+func (w *writer) concat(i int, args []arg) bool {
+	if len(args) == 0 {
+		return false
+	}
+	w.put(i, "(")
+	for n, a := range args {
+		if n > 0 {
+			w.put(a.from, " || ")
+		}
+		w.asText(a)
+	}
+	w.put(i, ")")
+	return true
+}
+
+// asText writes an argument as a string; a literal is one already.
+func (w *writer) asText(a arg) {
+	if a.to == a.from+1 && w.kind(a.from) == syntax.String {
+		w.arg(a)
+		return
+	}
+	w.wrap(a.from, "CAST(", []arg{a}, " AS VARCHAR)")
+}
+
+// concatWS gives NULL for a NULL separator and skips NULL arguments.
+func (w *writer) concatWS(i int, args []arg) bool {
+	if len(args) < 2 {
+		return false
+	}
+	w.put(i, macro("concat_ws_list")+"(")
+	w.arg(args[0])
+	w.put(i, ", [")
+	for n, a := range args[1:] {
+		if n > 0 {
+			w.put(a.from, ", ")
+		}
+		w.asText(a)
+	}
+	w.put(i, "])")
+	return true
+}
+
+// groupConcat writes GROUP_CONCAT([DISTINCT] x, .. [ORDER BY ..] [SEPARATOR s]).
+func (w *writer) groupConcat(i int, args []arg) bool {
+	if len(args) == 0 {
+		return false
+	}
+	shut := w.match[i+1]
+	sep := w.find(i+2, shut, "SEPARATOR")
+	order := w.find(i+2, sep, "ORDER")
+	from := i + 2
+	w.put(i, "string_agg(")
+	if w.is(from, "DISTINCT") {
+		w.put(from, "DISTINCT ")
+		from++
+	}
+	items := w.args(from-1, order)
+	for n, a := range items {
+		if n > 0 {
+			w.put(a.from, " || ")
+		}
+		if len(items) > 1 {
+			w.asText(a)
+		} else {
+			w.arg(a)
+		}
+	}
+	w.put(sep, ", ")
+	if sep < shut {
+		w.inner(sep+1, shut)
+	} else {
+		w.put(shut, "','")
+	}
+	if order < sep {
+		w.put(order, " ")
+		w.inner(order, sep)
+	}
+	w.put(shut, ")")
+	return true
+}
+
+func (w *writer) field(i int, args []arg) bool {
+	if len(args) < 2 {
+		return false
+	}
+	w.put(i, macro("field")+"(")
+	w.arg(args[0])
+	return w.wrap(i, ", [", args[1:], "])")
+}
+
+// count writes COUNT(DISTINCT a, b), which counts rows without a NULL.
+func (w *writer) count(i int, args []arg) bool {
+	if len(args) < 2 || !w.is(i+2, "DISTINCT") {
+		return false
+	}
+	args[0].from++
+	w.put(i, "count(DISTINCT CASE WHEN ")
+	for n, a := range args {
+		if n > 0 {
+			w.put(a.from, " AND ")
+		}
+		w.wrap(a.from, "(", []arg{a}, ") IS NOT NULL")
+	}
+	return w.wrap(i, " THEN row(", args, ") END)")
+}
+
+// mapCall writes map(k1, v1, ..); map([..], [..]) is DuckDB's own.
+func (w *writer) mapCall(i int, args []arg) bool {
+	if len(args) == 0 || len(args)%2 != 0 || len(args) == 2 && w.is(args[0].from, "[") && w.is(args[1].from, "[") {
+		return false
+	}
+	w.put(i, "MAP {")
+	w.pairs(i, args)
+	return true
+}
+
+func (w *writer) namedStruct(i int, args []arg) bool {
+	if len(args) == 0 || len(args)%2 != 0 {
+		return false
+	}
+	w.put(i, "{")
+	w.pairs(i, args)
+	return true
+}
+
+// pairs writes k: v, .. and the closing brace.
+func (w *writer) pairs(i int, args []arg) {
+	for n := 0; n < len(args); n += 2 {
+		if n > 0 {
+			w.put(i, ", ")
+		}
+		w.arg(args[n])
+		w.put(i, ": ")
+		w.arg(args[n+1])
+	}
+	w.put(i, "}")
+}
+
+// dateAdd writes date_add(d, INTERVAL n u) and date_add(d, days).
+func (w *writer) dateAdd(i int, args []arg, interval, days string) bool {
+	if len(args) != 2 {
+		return false
+	}
+	name := days
+	if w.is(args[1].from, "INTERVAL") {
+		name = interval
+	}
+	return w.wrap(i, macro(name)+"(", args, ")")
+}
+
+// unitFirst quotes the unit of timestampdiff(DAY, a, b).
+func (w *writer) unitFirst(i int, args []arg) bool {
+	if len(args) != 3 || args[0].to != args[0].from+1 || w.kind(args[0].from) != syntax.Word {
+		return false
+	}
+	unit := strings.TrimPrefix(strings.ToLower(w.toks[args[0].from].Text), "sql_tsi_")
+	w.put(i, macro(strings.ToLower(w.toks[i].Text))+"("+lake.QuoteString(unit)+", ")
+	w.list(args[1:])
+	w.put(i, ")")
+	return true
+}
+
+// timeSlice quotes the edge of time_slice(d, INTERVAL n u, ceil).
+func (w *writer) timeSlice(i int, args []arg) bool {
+	if len(args) != 3 || w.kind(args[2].from) != syntax.Word {
+		return false
+	}
+	return w.wrap(i, macro("time_slice")+"(", args[:2], ", "+lake.QuoteString(strings.ToLower(w.toks[args[2].from].Text))+")")
+}
+
+// dateTrunc converts a string literal, which DuckDB cannot place.
+func (w *writer) dateTrunc(i int, args []arg) bool {
+	if len(args) != 2 || w.kind(args[1].from) != syntax.String || args[1].to != args[1].from+1 {
+		return false
+	}
+	w.put(i, "date_trunc(")
+	w.arg(args[0])
+	return w.wrap(i, ", "+macro("to_ts")+"(", args[1:], "))")
+}
+
+func (w *writer) isNull(i int, args []arg) bool {
+	return len(args) == 1 && w.wrap(i, "((", args, ") IS NULL)")
+}
+
+func (w *writer) isNotNull(i int, args []arg) bool {
+	return len(args) == 1 && w.wrap(i, "((", args, ") IS NOT NULL)")
+}
+
+// extreme writes greatest and least, which are NULL if any argument is.
+func (w *writer) extreme(i int, args []arg, order string) bool {
+	return len(args) > 0 && w.wrap(i, "list_sort([", args, "], '"+order+"', 'NULLS FIRST')[1]")
+}
+
+// tableCall drops the wrapper of FROM TABLE(f(..)).
+func (w *writer) tableCall(i int, args []arg) bool {
+	return len(args) == 1 && w.is(i-1, "FROM", "JOIN", ",", "LATERAL") && w.wrap(i, "", args, "")
+}
+
+// substring leaves SUBSTRING(s FROM a FOR b) to DuckDB.
+func (w *writer) substring(i int, args []arg) bool {
+	return len(args) == 1 && w.wrap(i, "substring(", args, ")")
+}
+
+// distinctAgg writes an aggregate over distinct values.
+func distinctAgg(name string) func(w *writer, i int, args []arg) bool {
+	return func(w *writer, i int, args []arg) bool {
+		return len(args) > 0 && w.wrap(i, name+"(DISTINCT ", args, ")")
+	}
+}
+
+func (w *writer) md5sum(i int, args []arg) bool {
+	if len(args) == 0 {
+		return false
+	}
+	w.put(i, "md5(concat(")
+	w.list(args)
+	w.put(i, "))")
+	return true
+}
+
+// lambdaCall writes f(lambda, array, ..), whose arrays come first in DuckDB.
+// More than one array is zipped; outer is applied to the result.
+func lambdaCall(name, outer string) func(w *writer, i int, args []arg) bool {
+	return func(w *writer, i int, args []arg) bool {
+		if len(args) < 2 {
+			return false
+		}
+		at := 0
+		names, arrow := w.lambdaHead(args[0].from)
+		if names == nil {
+			at = len(args) - 1
+			if names, arrow = w.lambdaHead(args[at].from); names == nil {
+				return name == "list_filter" && len(args) == 2 && w.filterByFlags(i, args)
+			}
+		}
+		fn, arrays := args[at], append(append([]arg(nil), args[:at]...), args[at+1:]...)
+		if len(names) != len(arrays) {
+			w.fail(sqlerr.Invalid, fn.from, "the lambda has %d parameters for %d arrays", len(names), len(arrays))
+			return true
+		}
+		if outer != "" {
+			w.put(i, outer+"(")
+		}
+		w.put(i, name+"(")
+		w.zipped(i, arrays)
+		w.put(fn.from, ", ")
+		w.body(names, arrow, fn.to)
+		w.put(i, ")")
+		if outer != "" {
+			w.put(i, ")")
+		}
+		return true
+	}
+}
+
+// zipped writes one array, or several as one array of rows.
+func (w *writer) zipped(i int, arrays []arg) {
+	if len(arrays) == 1 {
+		w.arg(arrays[0])
+		return
+	}
+	w.wrap(i, "list_zip(", arrays, ")")
+}
+
+// body writes the lambda after its arrow. Several parameters become the fields
+// of one row.
+func (w *writer) body(names []string, arrow, end int) {
+	if len(names) == 1 {
+		w.put(arrow, "lambda "+names[0]+": ")
+		w.inner(arrow+1, end)
+		return
+	}
+	row := "row_" + strings.Trim(strings.Join(names, "_"), `"`)
+	w.fields(row, names, func(n int) string { return row + "[" + string(rune('1'+n)) + "]" }, arrow, end)
+}
+
+// fields writes lambda row: e with the names in e replaced by parts of the row.
+func (w *writer) fields(row string, names []string, part func(n int) string, arrow, end int) {
+	outer := w.subst
+	w.subst = map[string]string{}
+	for k, v := range outer {
+		w.subst[k] = v
+	}
+	for n, name := range names {
+		w.subst[name] = part(n)
+	}
+	w.put(arrow, "lambda "+row+": ")
+	w.inner(arrow+1, end)
+	w.subst = outer
+}
+
+// filterByFlags writes array_filter(array, flags).
+func (w *writer) filterByFlags(i int, args []arg) bool {
+	w.wrap(i, "list_transform(list_filter(list_zip(", args, "), lambda z: z[2]), lambda z: z[1])")
+	return true
+}
+
+// arraySortBy writes array_sortby(lambda, array); with two arrays it is a macro.
+func (w *writer) arraySortBy(i int, args []arg) bool {
+	names, arrow := []string(nil), 0
+	if len(args) == 2 {
+		names, arrow = w.lambdaHead(args[0].from)
+	}
+	if len(names) != 1 {
+		return false
+	}
+	w.put(i, macro("array_sortby")+"(")
+	w.arg(args[1])
+	w.put(i, ", list_transform(")
+	w.arg(args[1])
+	w.put(i, ", ")
+	w.body(names, arrow, args[0].to)
+	w.put(i, "))")
+	return true
+}
+
+// mapFilter writes map_filter((k, v) -> e, map).
+func (w *writer) mapFilter(i int, args []arg) bool {
+	names, arrow := w.mapLambda(args)
+	if names == nil {
+		return false
+	}
+	w.put(i, "map_from_entries(list_filter(map_entries(")
+	w.arg(args[1])
+	w.put(i, "), ")
+	w.entryFields(names, arrow, args[0].to)
+	w.put(i, "))")
+	return true
+}
+
+// mapTransform writes transform_keys, transform_values and map_apply, whose
+// lambda gives a new key, a new value or a map of one entry.
+func (w *writer) mapTransform(i int, args []arg) bool {
+	names, arrow := w.mapLambda(args)
+	if names == nil {
+		return false
+	}
+	before, after := "{'k': (", "), 'v': entry_row.value}"
+	switch strings.ToLower(w.toks[i].Text) {
+	case "transform_values":
+		before, after = "{'k': entry_row.key, 'v': (", ")}"
+	case "map_apply":
+		before, after = "map_entries(", ")[1]"
+	}
+	w.put(i, "map_from_entries(list_transform(map_entries(")
+	w.arg(args[1])
+	w.put(i, "), lambda entry_row: "+before)
+	w.entryBody(names, arrow, args[0].to)
+	w.put(i, after+"))")
+	return true
+}
+
+func (w *writer) mapLambda(args []arg) (names []string, arrow int) {
+	if len(args) != 2 {
+		return nil, 0
+	}
+	if names, arrow = w.lambdaHead(args[0].from); len(names) != 2 {
+		return nil, 0
+	}
+	return names, arrow
+}
+
+func entryPart(n int) string { return [...]string{"entry_row.key", "entry_row.value"}[n] }
+
+func (w *writer) entryFields(names []string, arrow, end int) {
+	w.fields("entry_row", names, entryPart, arrow, end)
+}
+
+// entryBody writes only the expression of the lambda.
+func (w *writer) entryBody(names []string, arrow, end int) {
+	outer := w.subst
+	w.subst = map[string]string{names[0]: entryPart(0), names[1]: entryPart(1)}
+	w.inner(arrow+1, end)
+	w.subst = outer
+}

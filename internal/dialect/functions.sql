@@ -1,0 +1,267 @@
+-- StarRocks' functions as DuckDB macros: those that DuckDB lacks, and those of
+-- the same name that it computes otherwise. An at sign stands for the schema
+-- that holds them. NULL gives NULL, and a value that cannot be converted gives
+-- NULL too. Macros whose names are not StarRocks' own serve the others or a
+-- rewrite of syntax.
+
+-- Conversion. A string of 8 or 14 digits is a date or a time too.
+CREATE MACRO @ts(x) AS coalesce(TRY_CAST(x AS TIMESTAMP), try_strptime(CAST(x AS VARCHAR), ['%Y%m%d', '%Y%m%d%H%M%S', '%Y/%m/%d', '%Y/%m/%d %H:%M:%S']));
+CREATE MACRO @whole(x) AS CASE
+  WHEN typeof(x) IN ('FLOAT', 'DOUBLE') THEN TRY_CAST(trunc(TRY_CAST(x AS DOUBLE)) AS HUGEINT)
+  WHEN starts_with(typeof(x), 'DECIMAL') THEN TRY_CAST(trunc(TRY_CAST(x AS DECIMAL(38, 9))) AS HUGEINT)
+  WHEN typeof(x) IN ('VARCHAR', 'JSON') THEN TRY_CAST(regexp_extract(CAST(x AS VARCHAR), '^"?\s*([+-]?\d+)\s*"?$', 1) AS HUGEINT)
+  WHEN typeof(x) = 'DATE' THEN TRY_CAST(strftime(TRY_CAST(CAST(x AS VARCHAR) AS TIMESTAMP), '%Y%m%d') AS HUGEINT)
+  WHEN typeof(x) IN ('TIMESTAMP', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS') THEN TRY_CAST(strftime(TRY_CAST(CAST(x AS VARCHAR) AS TIMESTAMP), '%Y%m%d%H%M%S') AS HUGEINT)
+  ELSE TRY_CAST(x AS HUGEINT) END;
+CREATE MACRO @as_text(x) AS CASE WHEN typeof(x) = 'BOOLEAN' THEN CAST(TRY_CAST(x AS INTEGER) AS VARCHAR) ELSE CAST(x AS VARCHAR) END;
+
+-- Now. StarRocks' now() has whole seconds and no zone.
+CREATE MACRO @now() AS date_trunc('second', CAST(now() AS TIMESTAMP)), (p) AS CAST(now() AS TIMESTAMP);
+CREATE MACRO @curdate() AS CAST(CAST(now() AS TIMESTAMP) AS DATE);
+CREATE MACRO @curtime() AS CAST(date_trunc('second', CAST(now() AS TIMESTAMP)) AS TIME);
+CREATE MACRO @utc_timestamp() AS date_trunc('second', make_timestamp(epoch_us(now())));
+CREATE MACRO @utc_time() AS CAST(date_trunc('second', make_timestamp(epoch_us(now()))) AS TIME);
+
+-- Parts of dates.
+CREATE MACRO @to_date(x) AS CAST(@ts(x) AS DATE);
+CREATE MACRO @to_ts(x) AS @ts(x);
+CREATE MACRO @year(x) AS CAST(year(@ts(x)) AS SMALLINT);
+CREATE MACRO @quarter(x) AS CAST(quarter(@ts(x)) AS TINYINT);
+CREATE MACRO @month(x) AS CAST(month(@ts(x)) AS TINYINT);
+CREATE MACRO @day(x) AS CAST(day(@ts(x)) AS TINYINT);
+CREATE MACRO @hour(x) AS CAST(hour(@ts(x)) AS TINYINT);
+CREATE MACRO @minute(x) AS CAST(minute(@ts(x)) AS TINYINT);
+CREATE MACRO @second(x) AS CAST(second(@ts(x)) AS TINYINT);
+CREATE MACRO @microsecond(x) AS CAST(microsecond(@ts(x)) % 1000000 AS INTEGER);
+CREATE MACRO @dayofyear(x) AS CAST(dayofyear(@ts(x)) AS SMALLINT);
+CREATE MACRO @dayofweek(x) AS CAST(dayofweek(@ts(x)) + 1 AS INTEGER);
+CREATE MACRO @dayofweek_iso(x) AS CAST(isodow(@ts(x)) AS INTEGER);
+CREATE MACRO @weekday(x) AS CAST(isodow(@ts(x)) - 1 AS INTEGER);
+CREATE MACRO @weekofyear(x) AS CAST(weekofyear(@ts(x)) AS INTEGER);
+CREATE MACRO @dayname(x) AS dayname(@ts(x));
+CREATE MACRO @monthname(x) AS monthname(@ts(x));
+CREATE MACRO @to_days(x) AS CAST(date_diff('day', DATE '1970-01-01', CAST(@ts(x) AS DATE)) + 719528 AS INTEGER);
+CREATE MACRO @from_days(n) AS CASE WHEN n BETWEEN 1 AND 3652424 THEN CAST(DATE '1970-01-01' + CAST(n - 719528 AS INTEGER) AS DATE) END;
+CREATE MACRO @last_day(x) AS last_day(@ts(x)), (x, unit) AS CASE lower(unit)
+  WHEN 'month' THEN last_day(@ts(x))
+  WHEN 'quarter' THEN CAST(date_trunc('quarter', @ts(x)) + INTERVAL 3 MONTH - INTERVAL 1 DAY AS DATE)
+  WHEN 'year' THEN make_date(year(@ts(x)), 12, 31)
+  ELSE error('last_day knows month, quarter and year') END;
+CREATE MACRO @weekday_number(name) AS CASE
+  WHEN lower(name) IN ('mo', 'mon', 'monday') THEN 1 WHEN lower(name) IN ('tu', 'tue', 'tuesday') THEN 2
+  WHEN lower(name) IN ('we', 'wed', 'wednesday') THEN 3 WHEN lower(name) IN ('th', 'thu', 'thursday') THEN 4
+  WHEN lower(name) IN ('fr', 'fri', 'friday') THEN 5 WHEN lower(name) IN ('sa', 'sat', 'saturday') THEN 6
+  WHEN lower(name) IN ('su', 'sun', 'sunday') THEN 7 ELSE error(name || ' is no day of the week') END;
+CREATE MACRO @next_day(x, name) AS CAST(CAST(@ts(x) AS DATE) + CAST((@weekday_number(name) - isodow(@ts(x)) + 6) % 7 + 1 AS INTEGER) AS DATE);
+CREATE MACRO @previous_day(x, name) AS CAST(CAST(@ts(x) AS DATE) - CAST((isodow(@ts(x)) - @weekday_number(name) + 6) % 7 + 1 AS INTEGER) AS DATE);
+CREATE MACRO @makedate(y, n) AS CASE WHEN n BETWEEN 1 AND 366 AND year(make_date(y, 1, 1) + CAST(n - 1 AS INTEGER)) = y THEN CAST(make_date(y, 1, 1) + CAST(n - 1 AS INTEGER) AS DATE) END;
+
+-- Weeks. Bits of the mode: 1 Monday first, 2 weeks run on into the year before
+-- or after, 4 the other rule for the first week (MySQL manual, WEEK()). A lambda
+-- over a list of one value names it, so that it is computed once. week_start
+-- gives the day, from 0, on which the first week begins in a year whose first
+-- day is day w of a week.
+CREATE MACRO @week_start(w, whole) AS CASE WHEN whole THEN (7 - w) % 7 WHEN w <= 3 THEN -w ELSE 7 - w END;
+CREATE MACRO @year_length(y) AS CASE WHEN y % 4 = 0 AND (y % 100 <> 0 OR y % 400 = 0) THEN 366 ELSE 365 END;
+CREATE MACRO @week_parts(x, m) AS list_transform(list_transform([@ts(x)], lambda d: {'y': year(d), 'd': dayofyear(d) - 1,
+    'w': ((CASE WHEN m & 1 = 1 THEN isodow(d) - 1 ELSE dayofweek(d) END - dayofyear(d) + 1) % 7 + 7) % 7, 'p': @year_length(year(d) - 1), 't': @year_length(year(d))}),
+  lambda v: {'y': v.y, 'd': v.d, 'p': v.p, 't': v.t, 'here': @week_start(v.w, (m & 1 = 1) = (m & 4 = 4)),
+    'before': @week_start((v.w - v.p % 7 + 7) % 7, (m & 1 = 1) = (m & 4 = 4)), 'after': @week_start((v.w + v.t) % 7, (m & 1 = 1) = (m & 4 = 4))});
+CREATE MACRO @week(x) AS CAST(strftime(@ts(x), '%U') AS INTEGER), (x, m) AS CAST(list_transform(@week_parts(x, m), lambda v: CASE
+  WHEN m & 2 = 0 AND v.d < v.here THEN 0
+  WHEN v.d < v.here THEN (v.d + v.p - v.before) // 7 + 1
+  WHEN m & 2 = 2 AND v.d - v.t >= v.after THEN 1
+  ELSE (v.d - v.here) // 7 + 1 END)[1] AS INTEGER);
+CREATE MACRO @year_and_week(x, m) AS CAST(list_transform(@week_parts(x, m), lambda v: CASE
+  WHEN v.d < v.here THEN (v.y - 1) * 100 + (v.d + v.p - v.before) // 7 + 1
+  WHEN v.d - v.t >= v.after THEN (v.y + 1) * 100 + 1
+  ELSE v.y * 100 + (v.d - v.here) // 7 + 1 END)[1] AS INTEGER);
+CREATE MACRO @yearweek(x) AS @year_and_week(x, 2), (x, m) AS @year_and_week(x, m | 2);
+
+-- Arithmetic on dates: always a DATETIME.
+CREATE MACRO @plus(x, i) AS @ts(x) + i;
+CREATE MACRO @minus(x, i) AS @ts(x) - i;
+CREATE MACRO @years_add(x, n) AS @ts(x) + to_years(CAST(n AS INTEGER));
+CREATE MACRO @years_sub(x, n) AS @ts(x) - to_years(CAST(n AS INTEGER));
+CREATE MACRO @quarters_add(x, n) AS @ts(x) + to_months(CAST(n * 3 AS INTEGER));
+CREATE MACRO @quarters_sub(x, n) AS @ts(x) - to_months(CAST(n * 3 AS INTEGER));
+CREATE MACRO @months_add(x, n) AS @ts(x) + to_months(CAST(n AS INTEGER));
+CREATE MACRO @months_sub(x, n) AS @ts(x) - to_months(CAST(n AS INTEGER));
+CREATE MACRO @weeks_add(x, n) AS @ts(x) + to_weeks(CAST(n AS INTEGER));
+CREATE MACRO @weeks_sub(x, n) AS @ts(x) - to_weeks(CAST(n AS INTEGER));
+CREATE MACRO @days_add(x, n) AS @ts(x) + to_days(CAST(n AS INTEGER));
+CREATE MACRO @days_sub(x, n) AS @ts(x) - to_days(CAST(n AS INTEGER));
+CREATE MACRO @hours_add(x, n) AS @ts(x) + to_hours(CAST(n AS BIGINT));
+CREATE MACRO @hours_sub(x, n) AS @ts(x) - to_hours(CAST(n AS BIGINT));
+CREATE MACRO @minutes_add(x, n) AS @ts(x) + to_minutes(CAST(n AS BIGINT));
+CREATE MACRO @minutes_sub(x, n) AS @ts(x) - to_minutes(CAST(n AS BIGINT));
+CREATE MACRO @seconds_add(x, n) AS @ts(x) + to_seconds(CAST(n AS BIGINT));
+CREATE MACRO @seconds_sub(x, n) AS @ts(x) - to_seconds(CAST(n AS BIGINT));
+CREATE MACRO @milliseconds_add(x, n) AS @ts(x) + to_milliseconds(CAST(n AS BIGINT));
+CREATE MACRO @milliseconds_sub(x, n) AS @ts(x) - to_milliseconds(CAST(n AS BIGINT));
+CREATE MACRO @microseconds_add(x, n) AS @ts(x) + to_microseconds(CAST(n AS BIGINT));
+CREATE MACRO @microseconds_sub(x, n) AS @ts(x) - to_microseconds(CAST(n AS BIGINT));
+CREATE MACRO @timestampadd(unit, n, x) AS @ts(x) + CASE lower(unit)
+  WHEN 'year' THEN to_years(CAST(n AS INTEGER)) WHEN 'quarter' THEN to_months(CAST(n * 3 AS INTEGER)) WHEN 'month' THEN to_months(CAST(n AS INTEGER))
+  WHEN 'week' THEN to_weeks(CAST(n AS INTEGER)) WHEN 'day' THEN to_days(CAST(n AS INTEGER)) WHEN 'hour' THEN to_hours(CAST(n AS BIGINT))
+  WHEN 'minute' THEN to_minutes(CAST(n AS BIGINT)) WHEN 'second' THEN to_seconds(CAST(n AS BIGINT))
+  WHEN 'millisecond' THEN to_milliseconds(CAST(n AS BIGINT)) WHEN 'microsecond' THEN to_microseconds(CAST(n AS BIGINT)) END;
+
+-- Differences: datediff counts midnights, the others whole units.
+CREATE MACRO @datediff(a, b) AS CAST(date_diff('day', CAST(@ts(b) AS DATE), CAST(@ts(a) AS DATE)) AS INTEGER);
+CREATE MACRO @date_diff(unit, a, b) AS date_sub(lower(unit), @ts(b), @ts(a));
+CREATE MACRO @timestampdiff(unit, a, b) AS date_sub(lower(unit), @ts(a), @ts(b));
+CREATE MACRO @years_diff(a, b) AS date_sub('year', @ts(b), @ts(a));
+CREATE MACRO @quarters_diff(a, b) AS date_sub('quarter', @ts(b), @ts(a));
+CREATE MACRO @months_diff(a, b) AS date_sub('month', @ts(b), @ts(a));
+CREATE MACRO @weeks_diff(a, b) AS date_sub('week', @ts(b), @ts(a));
+CREATE MACRO @days_diff(a, b) AS date_sub('day', @ts(b), @ts(a));
+CREATE MACRO @hours_diff(a, b) AS date_sub('hour', @ts(b), @ts(a));
+CREATE MACRO @minutes_diff(a, b) AS date_sub('minute', @ts(b), @ts(a));
+CREATE MACRO @seconds_diff(a, b) AS date_sub('second', @ts(b), @ts(a));
+CREATE MACRO @milliseconds_diff(a, b) AS date_sub('millisecond', @ts(b), @ts(a));
+CREATE MACRO @timediff(a, b) AS @ts(a) - @ts(b);
+CREATE MACRO @time_to_sec(x) AS date_diff('second', TIME '00:00:00', CAST(x AS TIME));
+CREATE MACRO @sec_to_time(n) AS printf('%02d:%02d:%02d', CAST(n AS BIGINT) // 3600, CAST(n AS BIGINT) // 60 % 60, CAST(n AS BIGINT) % 60);
+CREATE MACRO @time_slice(x, i) AS time_bucket(i, @ts(x), TIMESTAMP '0001-01-01'),
+  (x, i, edge) AS CASE WHEN lower(edge) = 'ceil' THEN time_bucket(i, @ts(x), TIMESTAMP '0001-01-01') + i ELSE time_bucket(i, @ts(x), TIMESTAMP '0001-01-01') END;
+
+-- Formats. MySQL's letters become strftime's; a zero byte holds the place of
+-- the percent sign meanwhile.
+CREATE MACRO @mysql_format(f) AS replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(
+  replace(f, '%%', chr(2) || chr(2)), '%i', chr(2) || 'M'), '%M', chr(2) || 'B'), '%s', chr(2) || 'S'), '%h', chr(2) || 'I'), '%k', chr(2) || '-H'),
+  '%l', chr(2) || '-I'), '%c', chr(2) || '-m'), '%e', chr(2) || '-d'), '%W', chr(2) || 'A'), '%r', chr(2) || 'I:' || chr(2) || 'M:' || chr(2) || 'S ' || chr(2) || 'p'),
+  '%T', chr(2) || 'H:' || chr(2) || 'M:' || chr(2) || 'S'), '%u', chr(2) || 'W'), '%v', chr(2) || 'V'), '%x', chr(2) || 'G'), '%f', chr(2) || 'f'), chr(2), '%');
+CREATE MACRO @joda_format(f) AS replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(
+  f, 'yyyy', chr(2) || 'Y'), 'YYYY', chr(2) || 'Y'), 'yy', chr(2) || 'y'), 'MMMM', chr(2) || 'B'), 'MMM', chr(2) || 'b'), 'MM', chr(2) || 'm'), 'dd', chr(2) || 'd'),
+  'HH', chr(2) || 'H'), 'hh', chr(2) || 'I'), 'mm', chr(2) || 'M'), 'ss', chr(2) || 'S'), 'SSS', chr(2) || 'g'), chr(2), '%');
+CREATE MACRO @any_format(f) AS CASE WHEN contains(f, '%') THEN @mysql_format(f) ELSE @joda_format(f) END;
+CREATE MACRO @date_format(x, f) AS strftime(@ts(x), @any_format(f));
+CREATE MACRO @jodatime_format(x, f) AS strftime(@ts(x), CASE WHEN f IS NOT NULL THEN @joda_format(f) END);
+CREATE MACRO @str_to_date(s, f) AS try_strptime(s, CASE WHEN f IS NOT NULL THEN @mysql_format(f) END);
+CREATE MACRO @str2date(s, f) AS CAST(try_strptime(s, CASE WHEN f IS NOT NULL THEN @mysql_format(f) END) AS DATE);
+CREATE MACRO @str_to_jodatime(s, f) AS try_strptime(s, CASE WHEN f IS NOT NULL THEN @joda_format(f) END);
+CREATE MACRO @unix_timestamp() AS CAST(floor(epoch(now())) AS BIGINT), (x) AS CAST(floor(epoch(CAST(@ts(x) AS TIMESTAMPTZ))) AS BIGINT),
+  (x, f) AS CAST(floor(epoch(CAST(try_strptime(x, @any_format(f)) AS TIMESTAMPTZ))) AS BIGINT);
+CREATE MACRO @from_unixtime(n) AS strftime(CAST(to_timestamp(CAST(n AS BIGINT)) AS TIMESTAMP), '%Y-%m-%d %H:%M:%S'),
+  (n, f) AS strftime(CAST(to_timestamp(CAST(n AS BIGINT)) AS TIMESTAMP), @any_format(f));
+CREATE MACRO @from_unixtime_ms(n) AS strftime(CAST(to_timestamp(n / 1000) AS TIMESTAMP), '%Y-%m-%d %H:%M:%S');
+CREATE MACRO @to_datetime(n) AS CAST(to_timestamp(CAST(n AS BIGINT)) AS TIMESTAMP), (n, scale) AS CAST(to_timestamp(n / pow(10, scale)) AS TIMESTAMP);
+CREATE MACRO @convert_tz(x, a, b) AS timezone(b, timezone(a, @ts(x)));
+
+-- Strings. Lengths are in bytes, positions in characters.
+CREATE MACRO @length(s) AS strlen(@as_text(s));
+CREATE MACRO @char_length(s) AS length(@as_text(s));
+CREATE MACRO @substring(s, p) AS CASE WHEN p = 0 OR -p > length(@as_text(s)) THEN '' ELSE substring(@as_text(s), p) END,
+  (s, p, n) AS CASE WHEN p = 0 OR n <= 0 OR -p > length(@as_text(s)) THEN '' ELSE substring(@as_text(s), p, n) END;
+CREATE MACRO @left(s, n) AS left(@as_text(s), greatest(n, 0));
+CREATE MACRO @right(s, n) AS right(@as_text(s), greatest(n, 0));
+CREATE MACRO @lpad(s, n) AS CASE WHEN n >= 0 THEN lpad(@as_text(s), CAST(n AS INTEGER), ' ') END, (s, n, p) AS CASE WHEN n < 0 THEN NULL WHEN p = '' THEN left(@as_text(s), n) ELSE lpad(@as_text(s), CAST(n AS INTEGER), p) END;
+CREATE MACRO @rpad(s, n) AS CASE WHEN n >= 0 THEN rpad(@as_text(s), CAST(n AS INTEGER), ' ') END, (s, n, p) AS CASE WHEN n < 0 THEN NULL WHEN p = '' THEN left(@as_text(s), n) ELSE rpad(@as_text(s), CAST(n AS INTEGER), p) END;
+CREATE MACRO @substring_index(s, d, n) AS CASE WHEN n = 0 OR d = '' THEN ''
+  WHEN n > 0 THEN array_to_string(list_slice(string_split(s, d), 1, n), d)
+  ELSE array_to_string(list_slice(string_split(s, d), greatest(len(string_split(s, d)) + n + 1, 1), len(string_split(s, d))), d) END;
+CREATE MACRO @locate(p, s) AS instr(@as_text(s), @as_text(p)), (p, s, n) AS CASE WHEN n <= 0 THEN 0
+  WHEN instr(substring(@as_text(s), n), @as_text(p)) = 0 THEN 0 ELSE instr(substring(@as_text(s), n), @as_text(p)) + n - 1 END;
+CREATE MACRO @space(n) AS repeat(' ', greatest(n, 0));
+CREATE MACRO @split_part(s, d, n) AS CASE WHEN n = 0 THEN NULL ELSE string_split(s, d)[n] END;
+CREATE MACRO @split_map(s, a, b) AS map_from_entries(list_transform(string_split(s, a), lambda item: {'k': string_split(item, b)[1], 'v': string_split(item, b)[2]}));
+CREATE MACRO @str_to_map(s) AS @split_map(s, ',', ':'), (s, a) AS @split_map(s, a, ':'), (s, a, b) AS @split_map(s, a, b);
+CREATE MACRO @find_in_set(s, items) AS CASE WHEN contains(s, ',') THEN 0 ELSE coalesce(list_position(string_split(items, ','), s), CASE WHEN s IS NOT NULL AND items IS NOT NULL THEN 0 END) END;
+CREATE MACRO @ascii(s) AS CASE WHEN s = '' THEN 0 ELSE ascii(@as_text(s)) END;
+CREATE MACRO @hex(x) AS CASE WHEN typeof(x) IN ('FLOAT', 'DOUBLE') THEN hex(TRY_CAST(trunc(TRY_CAST(x AS DOUBLE)) AS BIGINT)) ELSE hex(x) END;
+CREATE MACRO @unhex(s) AS CASE WHEN regexp_full_match(s, '([0-9A-Fa-f]{2})*') THEN TRY(decode(unhex(s))) ELSE '' END;
+CREATE MACRO @conv(n, a, b) AS upper(to_base(list_reduce(list_transform(string_split(upper(CAST(n AS VARCHAR)), ''), lambda c: CAST(strpos('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', c) - 1 AS BIGINT)), lambda u, v: u * a + v), CAST(b AS INTEGER)));
+CREATE MACRO @sha2(s, bits) AS CASE WHEN bits IN (0, 256) THEN sha256(s) ELSE error('sha2 is built for 256 bits only') END;
+CREATE MACRO @to_base64(s) AS to_base64(encode(@as_text(s)));
+CREATE MACRO @from_base64(s) AS TRY(decode(from_base64(s)));
+CREATE MACRO @parse_url(u, part) AS nullif(CASE upper(part)
+  WHEN 'PROTOCOL' THEN regexp_extract(u, '^([A-Za-z][A-Za-z0-9+.-]*):', 1)
+  WHEN 'HOST' THEN regexp_extract(u, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^@/?#]*@)?([^/:?#]*)', 1)
+  WHEN 'PORT' THEN regexp_extract(u, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^@/?#]*@)?[^/:?#]*:(\d+)', 1)
+  WHEN 'AUTHORITY' THEN regexp_extract(u, '^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)', 1)
+  WHEN 'USERINFO' THEN regexp_extract(u, '^[A-Za-z][A-Za-z0-9+.-]*://([^@/?#]*)@', 1)
+  WHEN 'PATH' THEN regexp_extract(u, '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([^?#]*)', 1)
+  WHEN 'FILE' THEN regexp_extract(u, '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([^#]*)', 1)
+  WHEN 'QUERY' THEN regexp_extract(u, '\?([^#]*)', 1)
+  WHEN 'REF' THEN regexp_extract(u, '#(.*)$', 1) END, '');
+CREATE MACRO @url_extract_parameter(u, k) AS nullif(url_decode(regexp_extract(u, '[?&]' || regexp_escape(k) || '=([^&#]*)', 1)), '');
+CREATE MACRO @regexp_replace(s, p, r) AS regexp_replace(s, p, r, 'g');
+CREATE MACRO @regexp_count(s, p) AS len(regexp_extract_all(s, p));
+CREATE MACRO @strcmp(a, b) AS CASE WHEN a < b THEN -1 WHEN a > b THEN 1 WHEN a = b THEN 0 END;
+CREATE MACRO @initcap(s) AS array_to_string(list_transform(regexp_extract_all(s, '[\p{L}\p{N}]+|[^\p{L}\p{N}]+'), lambda w: upper(w[1]) || lower(w[2:])), '');
+CREATE MACRO @null_or_empty(s) AS s IS NULL OR s = '';
+CREATE MACRO @append_trailing_char_if_absent(s, c) AS CASE WHEN length(c) <> 1 THEN NULL WHEN s = '' OR ends_with(s, c) THEN s ELSE s || c END;
+CREATE MACRO @money_format(x) AS format('{:,.2f}', round(CAST(x AS DOUBLE), 2));
+CREATE MACRO @concat_ws_list(sep, items) AS CASE WHEN sep IS NULL THEN NULL ELSE array_to_string(items, sep) END;
+CREATE MACRO @field(x, items) AS coalesce(list_position(items, x), 0);
+
+-- Numbers. What has no result is NULL, where DuckDB reports an error.
+CREATE MACRO @sqrt(x) AS CASE WHEN x >= 0 THEN sqrt(x) END;
+CREATE MACRO @ln(x) AS CASE WHEN x > 0 THEN ln(x) END;
+CREATE MACRO @log(x) AS CASE WHEN x > 0 THEN ln(x) END, (b, x) AS CASE WHEN b > 0 AND b <> 1 AND x > 0 THEN ln(x) / ln(b) END;
+CREATE MACRO @log2(x) AS CASE WHEN x > 0 THEN log2(x) END;
+CREATE MACRO @log10(x) AS CASE WHEN x > 0 THEN log10(x) END;
+CREATE MACRO @asin(x) AS CASE WHEN x BETWEEN -1 AND 1 THEN asin(x) END;
+CREATE MACRO @acos(x) AS CASE WHEN x BETWEEN -1 AND 1 THEN acos(x) END;
+CREATE MACRO @truncate(x) AS trunc(x), (x, d) AS CASE
+  WHEN starts_with(typeof(x), 'DECIMAL') OR typeof(x) LIKE '%INT%' THEN CAST(trunc(TRY_CAST(x AS DECIMAL(38, 9)) * pow(10, d)) / pow(10, d) AS DOUBLE)
+  ELSE trunc(CAST(x AS DOUBLE) * pow(10, d)) / pow(10, d) END;
+CREATE MACRO @pmod(a, b) AS (a % b + b) % b;
+CREATE MACRO @square(x) AS CAST(x AS DOUBLE) * x;
+CREATE MACRO @positive(x) AS +x;
+CREATE MACRO @negative(x) AS -x;
+CREATE MACRO @bitand(a, b) AS a & b;
+CREATE MACRO @bitor(a, b) AS a | b;
+CREATE MACRO @bitnot(a) AS ~a;
+CREATE MACRO @bit_shift_left(a, n) AS CAST(a AS BIGINT) << CAST(n AS BIGINT);
+CREATE MACRO @bit_shift_right(a, n) AS CAST(a AS BIGINT) >> CAST(n AS BIGINT);
+CREATE MACRO @e() AS exp(1);
+CREATE MACRO @sign(x) AS CAST(sign(x) AS DOUBLE);
+
+-- Arrays. Positions count from 1; what is not there is 0 or NULL.
+CREATE MACRO @array_position(a, x) AS CASE WHEN a IS NULL THEN NULL ELSE coalesce(list_position(a, x), 0) END;
+CREATE MACRO @array_remove(a, x) AS list_filter(a, lambda y: y IS DISTINCT FROM x);
+CREATE MACRO @array_repeat(x, n) AS repeat([x], CAST(n AS BIGINT));
+CREATE MACRO @array_slice(a, p, n) AS CASE WHEN p = 0 OR n <= 0 THEN a[1:0] WHEN p > 0 THEN list_slice(a, p, p + n - 1)
+  ELSE list_slice(a, greatest(len(a) + p + 1, 1), len(a) + p + n) END;
+CREATE MACRO @array_sort(a) AS list_sort(a, 'ASC', 'NULLS FIRST');
+CREATE MACRO @array_sortby(a, b) AS list_transform(list_sort(list_zip(b, a), 'ASC', 'NULLS FIRST'), lambda z: z[2]);
+CREATE MACRO @array_top_n(a, n) AS list_slice(list_sort(a, 'DESC', 'NULLS LAST'), 1, n);
+CREATE MACRO @array_join(a, sep) AS array_to_string(a, sep), (a, sep, n) AS array_to_string(list_transform(a, lambda x: coalesce(CAST(x AS VARCHAR), n)), sep);
+CREATE MACRO @array_cum_sum(a) AS list_transform(a, lambda x, i: CASE WHEN x IS NOT NULL THEN list_sum(a[1:i]) END);
+CREATE MACRO @array_difference(a) AS list_transform(a, lambda x, i: CASE WHEN i = 1 THEN x - x ELSE x - a[i - 1] END);
+CREATE MACRO @array_generate(n) AS generate_series(1, n), (a, b) AS CASE WHEN a <= b THEN generate_series(a, b) ELSE generate_series(a, b, -1) END,
+  (a, b, s) AS generate_series(a, b, s);
+CREATE MACRO @array_contains_seq(a, b) AS len(b) = 0 OR list_bool_or(list_transform(a, lambda x, i: a[i:i + len(b) - 1] = b));
+CREATE MACRO @array_contains(a, x) AS CASE WHEN x IS NULL THEN len(list_filter(a, lambda y: y IS NULL)) > 0 ELSE list_contains(a, x) END;
+CREATE MACRO @element_at(a, i) AS a[i];
+CREATE MACRO @cardinality(a) AS CAST(CASE WHEN starts_with(typeof(a), 'MAP') THEN len(json_keys(to_json(a))) ELSE json_array_length(to_json(a)) END AS INTEGER);
+CREATE MACRO @map_size(m) AS CAST(len(map_keys(m)) AS INTEGER);
+
+-- JSON. A path may lack its leading "$.".
+CREATE MACRO @json_path(p) AS CASE WHEN starts_with(p, '$') THEN p WHEN p = '' THEN '$' WHEN starts_with(p, '[') THEN '$' || p ELSE '$.' || p END;
+CREATE MACRO @parse_json(s) AS TRY_CAST(s AS JSON);
+CREATE MACRO @json_query(j, p) AS json_extract(TRY_CAST(j AS JSON), @json_path(p));
+CREATE MACRO @get_json_string(j, p) AS json_extract_string(TRY_CAST(j AS JSON), @json_path(p));
+CREATE MACRO @get_json_int(j, p) AS TRY_CAST(json_extract_string(TRY_CAST(j AS JSON), @json_path(p)) AS BIGINT);
+CREATE MACRO @get_json_double(j, p) AS TRY_CAST(json_extract_string(TRY_CAST(j AS JSON), @json_path(p)) AS DOUBLE);
+CREATE MACRO @get_json_bool(j, p) AS TRY_CAST(json_extract_string(TRY_CAST(j AS JSON), @json_path(p)) AS BOOLEAN);
+CREATE MACRO @json_exists(j, p) AS json_exists(TRY_CAST(j AS JSON), @json_path(p));
+CREATE MACRO @json_count(j, p) AS CAST(CASE json_type(j, p) WHEN 'ARRAY' THEN json_array_length(j, p) WHEN 'OBJECT' THEN len(json_keys(j, p)) ELSE CASE WHEN json_exists(j, p) THEN 1 ELSE 0 END END AS INTEGER);
+CREATE MACRO @json_length(j) AS @json_count(TRY_CAST(j AS JSON), '$'), (j, p) AS @json_count(TRY_CAST(j AS JSON), @json_path(p));
+CREATE MACRO @json_keys(j) AS to_json(json_keys(TRY_CAST(j AS JSON))), (j, p) AS to_json(json_keys(TRY_CAST(j AS JSON), @json_path(p)));
+CREATE MACRO @json_string(j) AS CAST(j AS VARCHAR);
+CREATE MACRO @json_contains(j, x) AS json_contains(TRY_CAST(j AS JSON), TRY_CAST(x AS JSON));
+
+-- Aggregates that need more than another name. They take no OVER or DISTINCT.
+CREATE MACRO @array_unique_agg(a) AS list_distinct(flatten(list(a)));
+CREATE MACRO @map_agg(k, v) AS map_from_entries(list({'k': k, 'v': v}) FILTER (WHERE k IS NOT NULL));
+CREATE MACRO @retention(conds) AS list_transform(generate_series(1, len(any_value(conds))), lambda i: CAST(list_contains(flatten(list(CASE WHEN conds[1] THEN [1] ELSE [] END)), 1) AND list_bool_or(list_transform(list(conds), lambda c: c[i])) AS INTEGER));
+
+-- Miscellaneous.
+CREATE MACRO @assert_true(c) AS CASE WHEN c THEN true ELSE error('assert_true failed due to false value') END,
+  (c, message) AS CASE WHEN c THEN true ELSE error(message) END;
+CREATE MACRO @bar(x, lo, hi, width) AS bar(x, lo, hi, width);
+CREATE MACRO @l2_distance(a, b) AS list_distance(CAST(a AS DOUBLE[]), CAST(b AS DOUBLE[]));
+CREATE MACRO @cosine_similarity(a, b) AS list_cosine_similarity(CAST(a AS DOUBLE[]), CAST(b AS DOUBLE[]));
