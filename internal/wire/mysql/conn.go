@@ -129,11 +129,14 @@ func (c *conn) ask() ([]byte, error) {
 func (c *conn) receive() {
 	r := bufio.NewReaderSize(c.net, 16<<10)
 	c.pk.r = r
+	var p received
 	for range c.want {
-		b, err := c.pk.read(c.srv.o.MaxPacket)
-		c.got <- received{b, err}
-		if err != nil {
-			return
+		if p.err == nil { // else who asks again gets the same error
+			p.payload, p.err = c.pk.read(c.srv.o.MaxPacket)
+		}
+		c.got <- p
+		if p.err != nil {
+			continue
 		}
 		if err := c.peek(r); err != nil {
 			c.cancel(err)
