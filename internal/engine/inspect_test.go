@@ -13,7 +13,7 @@ import (
 	"lakeport/internal/sqlerr"
 )
 
-func newPlanner(t testing.TB) *Planner {
+func openPlanner(t testing.TB) *Planner {
 	t.Helper()
 	p, err := NewPlanner()
 	if err != nil {
@@ -59,7 +59,7 @@ func tpchQueries(t testing.TB) []string {
 }
 
 func TestRefusedTextsAreRefusedWithTheirReason(t *testing.T) {
-	p := newPlanner(t)
+	p := openPlanner(t)
 	lines := linesOf(t, "refused.txt")
 	for _, line := range lines {
 		query, reason, ok := strings.Cut(line, " => ")
@@ -80,7 +80,7 @@ func TestRefusedTextsAreRefusedWithTheirReason(t *testing.T) {
 }
 
 func TestOrdinaryQueriesPass(t *testing.T) {
-	p := newPlanner(t)
+	p := openPlanner(t)
 	for _, query := range append(linesOf(t, "queries.sql"), tpchQueries(t)...) {
 		tree, err := p.Inspect(t.Context(), query)
 		if err == nil {
@@ -95,7 +95,7 @@ func TestOrdinaryQueriesPass(t *testing.T) {
 // The golden file lists for each query the names that Inspect finds, each
 // with its offset and its text.
 func TestNamesStandWhereTheTextHasThem(t *testing.T) {
-	p := newPlanner(t)
+	p := openPlanner(t)
 	queries := append(linesOf(t, "queries.sql"), tpchQueries(t)...)
 	datadriven.RunTest(t, "testdata/names", func(t *testing.T, d *datadriven.TestData) string {
 		var out bytes.Buffer
@@ -157,6 +157,23 @@ func TestReplaceKeepsQueriesMeaning(t *testing.T) {
 	}
 }
 
+func TestOriginalFindsOffsetsInTheQuery(t *testing.T) {
+	query := "SELECT a FROM x JOIN y ON b"
+	edits := []Edit{{21, 1, "(SELECT 2) AS y"}, {14, 1, ""}, {14, 1, ""}, {9, 0, "!!"}}
+	text := Splice(query, edits)
+	if want := "SELECT a !!FROM  JOIN (SELECT 2) AS y ON b"; text != want {
+		t.Fatalf("got %s, want %s", text, want)
+	}
+	for _, word := range []string{"SELECT a", "FROM", "JOIN", "ON b"} {
+		if got, want := Original(edits, strings.Index(text, word)), strings.Index(query, word); got != want {
+			t.Errorf("%s: got %d, want %d", word, got, want)
+		}
+	}
+	if got := Original(edits, strings.Index(text, "2)")); got != 21 {
+		t.Errorf("inside a replacement: got %d", got)
+	}
+}
+
 // DuckDB itself is asked which of two tables a name means: the CTE that the
 // scope rules of Inspect say, or the base table.
 func TestScopesAgreeWithDuckDB(t *testing.T) {
@@ -207,7 +224,7 @@ func TestScopesAgreeWithDuckDB(t *testing.T) {
 }
 
 func TestSyntaxErrorsHaveTheirPlace(t *testing.T) {
-	p := newPlanner(t)
+	p := openPlanner(t)
 	for query, want := range map[string]string{
 		"SELECT 1\nFRM t":  `2:5: syntax error at or near "t"`,
 		"SELECT 'é', (1 x": "syntax error",
@@ -221,7 +238,7 @@ func TestSyntaxErrorsHaveTheirPlace(t *testing.T) {
 }
 
 func TestAllowListKnowsEveryFunctionOfDuckDB(t *testing.T) {
-	c := connect(t, newPlanner(t).db)
+	c := connect(t, openPlanner(t).db)
 	for _, name := range strings.Split(grid(t, c, "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE internal AND function_type IN ('scalar', 'aggregate', 'macro') AND database_name = 'system'"), "\n") {
 		_, refused := lists.refused[name]
 		if refused == lists.scalar[name] {
@@ -239,7 +256,7 @@ func FuzzInspect(f *testing.F) {
 	for _, q := range append(linesOf(f, "queries.sql"), tpchQueries(f)[1], "SELECT (((", "WITH a AS") {
 		f.Add(q)
 	}
-	p := newPlanner(f)
+	p := openPlanner(f)
 	f.Fuzz(func(t *testing.T, query string) {
 		tree, err := p.Inspect(context.Background(), query)
 		if err != nil {
@@ -264,7 +281,7 @@ func FuzzInspect(f *testing.F) {
 
 // The tree comes from DuckDB, but a tree that is cut or bent must not panic.
 func FuzzReadTree(f *testing.F) {
-	p := newPlanner(f)
+	p := openPlanner(f)
 	p.with(func(d *desk) error {
 		for _, q := range []string{"WITH x AS (SELECT 1) SELECT a.b, f(c) FROM t, range(3), x", "PIVOT t ON a IN (1) USING sum(b)"} {
 			rows, err := d.parse.Query(context.Background(), q)
@@ -284,7 +301,7 @@ func FuzzReadTree(f *testing.F) {
 }
 
 func BenchmarkInspect(b *testing.B) {
-	p := newPlanner(b)
+	p := openPlanner(b)
 	for name, query := range map[string]string{"small": "SELECT a FROM cat.db.t WHERE b = 1", "q9": tpchQueries(b)[8]} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

@@ -29,6 +29,24 @@ func Splice(query string, edits []Edit) string {
 	return b.String()
 }
 
+// Original maps an offset in Splice's result back to the query; what lies in a
+// replacement is where it begins.
+func Original(edits []Edit, offset int) int {
+	edits = slices.SortedFunc(slices.Values(edits), func(a, b Edit) int { return a.Offset - b.Offset })
+	shift := 0 // from the query to the result, before the edit at hand
+	for _, e := range slices.Compact(edits) {
+		start := e.Offset + shift
+		if offset < start {
+			break
+		}
+		if offset < start+len(e.Text) {
+			return e.Offset
+		}
+		shift += len(e.Text) - e.Length
+	}
+	return offset - shift
+}
+
 // Replace gives the edits that put subquery, a SELECT without parentheses, in
 // the place of name r. The subquery keeps the name's last part as its alias,
 // and columns qualified by the whole name lose the rest of it.

@@ -56,7 +56,11 @@ func (p *Planner) Needs(ctx context.Context, query string, stubs []Stub, args ..
 func (s Stub) create() string {
 	columns := make([]string, len(s.Schema.Columns))
 	for i, c := range s.Schema.Columns {
-		columns[i] = lake.QuoteName(c.Name) + " " + c.Type.String()
+		typ := c.Type
+		if typ.Kind == lake.Invalid { // of a type that cannot be read: the table's Plan refuses it
+			typ.Kind = lake.Varchar
+		}
+		columns[i] = lake.QuoteName(c.Name) + " " + typ.String()
 	}
 	return "CREATE TEMP TABLE " + lake.QuoteName(s.Name) + " (" + strings.Join(columns, ", ") + ")"
 }

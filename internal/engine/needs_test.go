@@ -70,7 +70,7 @@ CREATE TABLE odd ("a=1 AND b" INTEGER, b INTEGER);
 `
 
 func TestNeeds(t *testing.T) {
-	p := newPlanner(t)
+	p := openPlanner(t)
 	schemas := stubSchemas(t, needsSchema)
 	datadriven.RunTest(t, "testdata/needs", func(t *testing.T, d *datadriven.TestData) string {
 		names, needs, err := plan(t.Context(), p, d.Input, schemas)
@@ -82,7 +82,7 @@ func TestNeeds(t *testing.T) {
 }
 
 func TestNeedsOfTPCH(t *testing.T) {
-	p := newPlanner(t)
+	p := openPlanner(t)
 	schemas := stubSchemas(t, readFile(t, "tpch_schema.sql"))
 	datadriven.RunTest(t, "testdata/needs_tpch", func(t *testing.T, d *datadriven.TestData) string {
 		var out strings.Builder
@@ -98,7 +98,7 @@ func TestNeedsOfTPCH(t *testing.T) {
 }
 
 func TestNeedsSeeArguments(t *testing.T) {
-	p := newPlanner(t)
+	p := openPlanner(t)
 	names, needs, err := plan(t.Context(), p, "SELECT a FROM t WHERE p = ? AND a > ?", stubSchemas(t, needsSchema), "x", 5)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestNeedsSeeArguments(t *testing.T) {
 }
 
 func TestNeedsLeaveNoStubs(t *testing.T) {
-	p := newPlanner(t)
+	p := openPlanner(t)
 	schemas := stubSchemas(t, needsSchema)
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -136,8 +136,26 @@ func TestNeedsLeaveNoStubs(t *testing.T) {
 	}
 }
 
+func TestMacrosOfSetupWorkInQueriesAndPlans(t *testing.T) {
+	setup := []string{"ATTACH ':memory:' AS macros", "CREATE MACRO macros.main.twice(x) AS 2 * x"}
+	db := openDB(t, Options{Setup: setup})
+	if got := grid(t, connect(t, db), "SELECT macros.main.twice(3)"); got != "6" {
+		t.Errorf("got %s", got)
+	}
+	names, needs, err := plan(t.Context(), db.Planner(), "SELECT macros.main.twice(a) FROM t WHERE p = 'x'", stubSchemas(t, needsSchema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := printNeeds(names, needs), "t: a p\n  p = [\"x\"]\n"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if _, err := Open(Options{Setup: []string{"CREATE MACRO broken("}}); !sqlerr.Is(err, sqlerr.Syntax) {
+		t.Errorf("a broken script: %v", err)
+	}
+}
+
 func TestNeedsErrorsHaveTheirPlaceInTheQuery(t *testing.T) {
-	p := newPlanner(t)
+	p := openPlanner(t)
 	_, err := p.Needs(t.Context(), "SELECT nosuch FROM s", []Stub{{"s", lake.Schema{Columns: []lake.Column{{Name: "a", Type: lake.Type{Kind: lake.Integer}}}}}})
 	if err == nil || !strings.HasPrefix(err.Error(), `1:8: Referenced column "nosuch" not found`) {
 		t.Errorf("got %v", err)
@@ -212,7 +230,7 @@ func FuzzReadPlan(f *testing.F) {
 }
 
 func BenchmarkNeeds(b *testing.B) {
-	p := newPlanner(b)
+	p := openPlanner(b)
 	schemas := stubSchemas(b, readFile(b, "tpch_schema.sql"))
 	for i, name := range map[int]string{5: "q6", 8: "q9"} {
 		query := tpchQueries(b)[i]

@@ -18,6 +18,7 @@ type Rows struct {
 	raw     duckdb.DataChunk // behind chunk
 	chunk   lake.Chunk
 	owned   *Stmt // closed with the rows; nil: the caller's
+	ended   bool  // the last chunk has been read
 	closed  bool
 }
 
@@ -51,6 +52,9 @@ func (r *Rows) Next(ctx context.Context) (*lake.Chunk, error) {
 	if r.closed {
 		return nil, sqlerr.New(sqlerr.Internal, "read rows: the result is closed")
 	}
+	if r.ended {
+		return nil, nil
+	}
 	duckdb.DestroyDataChunk(&r.raw)
 	if ctx.Err() == nil {
 		r.conn.interruptible(ctx, func() { r.raw = duckdb.FetchChunk(r.result) })
@@ -58,6 +62,7 @@ func (r *Rows) Next(ctx context.Context) (*lake.Chunk, error) {
 	if r.raw.Ptr == nil {
 		raw := duckdb.ResultError(&r.result)
 		if raw == "" && ctx.Err() == nil {
+			r.ended = true
 			return nil, nil
 		}
 		r.Close()
@@ -65,6 +70,7 @@ func (r *Rows) Next(ctx context.Context) (*lake.Chunk, error) {
 	}
 	n := int(duckdb.DataChunkGetSize(r.raw))
 	if n == 0 {
+		r.ended = true
 		return nil, nil
 	}
 	r.chunk.Rows = n

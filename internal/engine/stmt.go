@@ -32,8 +32,12 @@ func (c *Conn) Prepare(ctx context.Context, text string) (*Stmt, error) {
 	if wrapped == "" {
 		return s, nil
 	}
+	cast, err := c.prepare(ctx, wrapped)
+	if err != nil {
+		return s, nil // Query names the column
+	}
 	s.Close()
-	return c.prepare(ctx, wrapped)
+	return cast, nil
 }
 
 func (c *Conn) prepare(ctx context.Context, text string) (*Stmt, error) {
