@@ -39,7 +39,6 @@ func init() {
 		"array_agg_distinct": distinctAgg("list"), "multi_distinct_count": distinctAgg("count"), "multi_distinct_sum": distinctAgg("sum"),
 		"md5sum": (*writer).md5sum,
 	}
-	provided = providedNames()
 }
 
 // call writes the call whose name stands at i and whose last token is before

@@ -3,10 +3,11 @@ package dialect
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
+	"sync"
 
 	"lakeport/internal/syntax"
 )
@@ -94,27 +95,20 @@ var missing = set(`crc32 murmur_hash3_32 murmur_hash3_32_sp xx_hash3_64 xx_hash3
 	st_point st_polyfromtext st_polygon st_polygonfromtext st_x st_y current_group inspect_mv_meta lookup_string host_name files
 	mann_whitney_u_test ks_2samp_test ttest_1samp ttest_2samp`)
 
-// provided are all functions by StarRocks' names that lakeport defines; DuckDB
-// has more, which are known to the engine only.
-var provided = providedNames()
-
-func providedNames() []string {
-	var names []string
+// provided gives, sorted, all functions by StarRocks' names that lakeport
+// defines or knows to mean the same in DuckDB.
+var provided = sync.OnceValue(func() []string {
+	names := append([]string(nil), native...)
 	for n := range macroNames {
 		if !inner[n] {
 			names = append(names, n)
 		}
 	}
-	for n := range renamed {
-		names = append(names, n)
-	}
-	for n := range calls {
-		names = append(names, n)
-	}
-	names = append(names, native...)
-	sort.Strings(names)
+	names = slices.AppendSeq(names, maps.Keys(renamed))
+	names = slices.AppendSeq(names, maps.Keys(calls))
+	slices.Sort(names)
 	return slices.Compact(names)
-}
+})
 
 // native are functions that mean the same in both, for hints.
 var native = strings.Fields(`sum min max avg count any_value count_if bool_or bool_and min_by max_by string_agg array_agg approx_count_distinct stddev_pop
@@ -127,7 +121,7 @@ var native = strings.Fields(`sum min max avg count any_value count_if bool_or bo
 // Unknown gives a hint for a function that the engine does not know: the
 // nearest name that it does, "" if none is near.
 func Unknown(name string) (hint string) {
-	if near := syntax.Nearest(name, provided); near != "" && !strings.EqualFold(near, name) {
+	if near := syntax.Nearest(name, provided()); near != "" && !strings.EqualFold(near, name) {
 		return "did you mean " + near + "?"
 	}
 	return ""

@@ -207,6 +207,7 @@ CREATE MACRO @acos(x) AS CASE WHEN x BETWEEN -1 AND 1 THEN acos(x) END;
 CREATE MACRO @truncate(x) AS trunc(x), (x, d) AS CASE
   WHEN starts_with(typeof(x), 'DECIMAL') OR typeof(x) LIKE '%INT%' THEN CAST(trunc(TRY_CAST(x AS DECIMAL(38, 9)) * pow(10, d)) / pow(10, d) AS DOUBLE)
   ELSE trunc(CAST(x AS DOUBLE) * pow(10, d)) / pow(10, d) END;
+CREATE MACRO @width_bucket(x, lo, hi, n) AS CASE WHEN x < lo THEN 0 WHEN x >= hi THEN n + 1 ELSE CAST(floor((x - lo) / ((hi - lo) / n)) AS BIGINT) + 1 END;
 CREATE MACRO @pmod(a, b) AS (a % b + b) % b;
 CREATE MACRO @square(x) AS CAST(x AS DOUBLE) * x;
 CREATE MACRO @positive(x) AS +x;
@@ -237,6 +238,7 @@ CREATE MACRO @array_contains_seq(a, b) AS len(b) = 0 OR list_bool_or(list_transf
 CREATE MACRO @array_contains(a, x) AS CASE WHEN x IS NULL THEN len(list_filter(a, lambda y: y IS NULL)) > 0 ELSE list_contains(a, x) END;
 CREATE MACRO @element_at(a, i) AS a[i];
 CREATE MACRO @cardinality(a) AS CAST(CASE WHEN starts_with(typeof(a), 'MAP') THEN len(json_keys(to_json(a))) ELSE json_array_length(to_json(a)) END AS INTEGER);
+CREATE MACRO @distinct_map_keys(m) AS m;
 CREATE MACRO @map_size(m) AS CAST(len(map_keys(m)) AS INTEGER);
 
 -- JSON. A path may lack its leading "$.".

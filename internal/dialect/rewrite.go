@@ -86,7 +86,11 @@ func Query(text string, o Options) (Result, error) {
 	if o.Headings {
 		w.headings = w.findHeadings()
 	}
-	w.span(0, len(toks))
+	if having, order, limit, ok := w.rowFilter(); ok {
+		w.filterRows(having, order, limit)
+	} else {
+		w.span(0, len(toks))
+	}
 	if w.err != nil {
 		return Result{}, w.err
 	}
@@ -120,7 +124,9 @@ func (w *writer) matchBrackets() error {
 		}
 		switch t.Text {
 		case "(", "[", "{":
-			open = append(open, i)
+			if open = append(open, i); len(open) > maxDepth {
+				return sqlerr.New(sqlerr.Syntax, "the query is nested deeper than %d brackets", maxDepth).WithPos(w.text, t.Pos)
+			}
 		case ")", "]", "}":
 			if len(open) == 0 || partner[w.toks[open[len(open)-1]].Text] != t.Text {
 				return sqlerr.New(sqlerr.Syntax, "unexpected '%s': no bracket that it closes is open", t.Text).WithPos(w.text, t.Pos)
@@ -136,6 +142,10 @@ func (w *writer) matchBrackets() error {
 	}
 	return nil
 }
+
+// maxDepth bounds brackets inside each other: the rules recurse into them. The
+// engine's own limit on expressions is about the same.
+const maxDepth = 1000
 
 var partner = map[string]string{"(": ")", "[": "]", "{": "}"}
 

@@ -98,8 +98,8 @@ func TestEveryFunctionHasOneMeaning(t *testing.T) {
 			t.Errorf("%s is native and something else too", name)
 		}
 	}
-	if len(provided) < 250 {
-		t.Errorf("only %d functions", len(provided))
+	if len(provided()) < 250 {
+		t.Errorf("only %d functions", len(provided()))
 	}
 }
 
@@ -140,6 +140,20 @@ func TestTypeNamesReadBack(t *testing.T) {
 		}
 		if got := TypeName(l, false); got != text {
 			t.Errorf("got %s, want %s", got, text)
+		}
+	}
+}
+
+func TestDeepNestingIsAnErrorOrFast(t *testing.T) {
+	for _, text := range []string{strings.Repeat("f(", 1e5) + strings.Repeat(")", 1e5), strings.Repeat("(", 1e6)} {
+		if _, err := Query(text, Options{}); err == nil || !strings.Contains(err.Error(), "nested deeper than 1000 brackets") {
+			t.Errorf("%.20s..: %v", text, err)
+		}
+	}
+	for _, text := range []string{strings.Repeat("!", 1e5) + "a", strings.Repeat("- ", 1e5) + "a ^ b", strings.Repeat("a ^ ", 1e4) + "a",
+		strings.Repeat("concat(a, ", 990) + "b" + strings.Repeat(")", 990), strings.Repeat("a LIKE ", 1e4) + "a"} {
+		if _, err := Query(text, Options{Headings: true}); err != nil {
+			t.Errorf("%.20s..: %v", text, err)
 		}
 	}
 }

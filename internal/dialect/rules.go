@@ -152,11 +152,15 @@ func (w *writer) operator(i, end int) int {
 
 // not writes !x, which binds tighter than NOT.
 func (w *writer) not(i, end int) int {
-	stop := w.operandEnd(i+1, end)
-	w.put(i, "(NOT ")
-	w.inner(i+1, stop)
-	w.put(stop, ")")
-	return max(stop, i+1)
+	n := 1
+	for i+n < end && w.is(i+n, "!") {
+		n++
+	}
+	stop := w.operandEnd(i+n, end)
+	w.put(i, strings.Repeat("(NOT ", n))
+	w.inner(i+n, stop)
+	w.put(stop, strings.Repeat(")", n))
+	return max(stop, i+n)
 }
 
 // caret writes a ^ b, bitwise in StarRocks and a power in DuckDB.
@@ -249,12 +253,31 @@ func (w *writer) plain(i int) int {
 		w.put(i, sub)
 		return i + 1
 	}
-	if c := t.Text[0]; '0' <= c && c <= '9' {
+	if c := t.Text[0]; '0' <= c && c <= '9' || w.isReservedName(i) {
 		w.put(i, lake.QuoteName(t.Text))
 	} else {
 		w.copy(i)
 	}
 	return i + 1
+}
+
+// reserved are keywords of DuckDB that may name a column or table in StarRocks.
+var reserved = set(`ANALYSE ANY ASYMMETRIC AUTHORIZATION CHECK COLLATION CONCURRENTLY CONSTRAINT DEFERRABLE DO FETCH FREEZE GENERATED GLOB INITIALLY
+	LATERAL NOTNULL OFFSET ONLY OVERLAPS PLACING POSITIONAL REFERENCES SIMILAR SOME SYMMETRIC TABLESAMPLE UNPACK VARIADIC VERBOSE AT ASOF STRUCT`)
+
+// isReservedName tells whether the word at i stands as a name that DuckDB would
+// take for a keyword.
+func (w *writer) isReservedName(i int) bool {
+	if !reserved[strings.ToUpper(w.toks[i].Text)] || w.is(i+1, "(") || w.kind(i+1) == syntax.Word && !w.endsName(i+1) {
+		return false
+	}
+	return w.startsOperand(i) || w.is(i-1, "FROM", "JOIN")
+}
+
+// endsName tells whether the keyword at i may follow a name.
+func (w *writer) endsName(i int) bool {
+	word := strings.ToUpper(w.toks[i].Text)
+	return clauseWords[word] || comparisons[word] || word == "DIV" || word == "MOD" || word == "COLLATE"
 }
 
 // wordRules write the construct that begins with a keyword. Each gives the
@@ -670,6 +693,40 @@ func (w *writer) heading(i, end int) string {
 		return lake.QuoteString(w.toks[i].Value())
 	}
 	return w.text[w.toks[i].Pos:w.toks[end-1].End]
+}
+
+// aggregateNames tell a HAVING over groups from one over rows.
+var aggregateNames = set(`COUNT SUM MIN MAX AVG ANY_VALUE GROUP_CONCAT STRING_AGG ARRAY_AGG STD STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP NDV
+	APPROX_COUNT_DISTINCT COUNT_IF BOOL_OR BOOL_AND MIN_BY MAX_BY PERCENTILE_CONT PERCENTILE_DISC PERCENTILE_APPROX LIST FIRST LAST MEDIAN MODE QUANTILE
+	QUANTILE_CONT MULTI_DISTINCT_COUNT ARRAY_AGG_DISTINCT GROUPING CORR COVAR_POP COVAR_SAMP BIT_AND BIT_OR BIT_XOR HISTOGRAM MAP_AGG`)
+
+// rowFilter finds a HAVING without groups, which filters the rows of the
+// select list: the indices of HAVING, of the ORDER BY and of the LIMIT after it.
+// ok is false if there is none.
+func (w *writer) rowFilter() (having, order, limit int, ok bool) {
+	n := len(w.toks)
+	having = w.find(0, n, "HAVING")
+	if having == n || w.find(0, n, "GROUP") < n {
+		return 0, 0, 0, false
+	}
+	for i, t := range w.toks {
+		if t.Kind == syntax.Word && (w.is(i+1, "(") && aggregateNames[strings.ToUpper(t.Text)] || w.is(i, "UNION", "EXCEPT", "INTERSECT", "MINUS")) {
+			return 0, 0, 0, false
+		}
+	}
+	limit = min(w.find(having, n, "LIMIT"), w.find(having, n, "OFFSET"))
+	return having, w.find(having, limit, "ORDER"), limit, true
+}
+
+// filterRows writes a query whose HAVING has no groups as a filter over the
+// query; ORDER BY stays inside, where it sees the tables' columns.
+func (w *writer) filterRows(having, order, limit int) {
+	w.put(0, "SELECT * FROM (")
+	w.span(0, having)
+	w.span(order, limit)
+	w.put(having, ") AS having_rows WHERE")
+	w.span(having+1, order)
+	w.span(limit, len(w.toks))
 }
 
 var afterSelectList = set("FROM WHERE GROUP HAVING ORDER LIMIT OFFSET UNION EXCEPT INTERSECT MINUS QUALIFY WINDOW INTO USING SAMPLE FETCH")

@@ -65,9 +65,9 @@ func (p *parser) typ() Type {
 	p.typeWords(&t)
 	switch {
 	case t.Name == "STRUCT":
-		p.structFields(&t)
+		p.nested(func() { p.structFields(&t) })
 	case t.Name == "ARRAY", t.Name == "MAP":
-		p.elements(&t)
+		p.nested(func() { p.elements(&t) })
 	case p.sees("("):
 		p.list(func() {
 			if p.accept("*") {
@@ -123,7 +123,6 @@ func (p *parser) structFields(t *Type) {
 // closeAngle reads one >, splitting the >> that ends ARRAY<ARRAY<INT>>.
 func (p *parser) closeAngle() {
 	if t := p.tok(); t.Is(">>") {
-		p.toks = slices.Clone(p.toks)
 		p.toks[p.i] = Token{Kind: Op, Pos: t.Pos + 1, End: t.End, Text: ">"}
 		return
 	}

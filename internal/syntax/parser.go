@@ -38,6 +38,20 @@ type parser struct {
 	i    int
 	far  int      // the furthest token that was tried in vain, at least i
 	want []string // what was tried at toks[far], for the message
+	deep int      // how many statements and types are being read inside each other
+}
+
+// maxDepth bounds statements and types inside each other, and brackets: the
+// parser and those who walk its trees recurse.
+const maxDepth = 200
+
+// nested runs read one level deeper.
+func (p *parser) nested(read func()) {
+	if p.deep++; p.deep > maxDepth {
+		p.failf(p.pos(), "the statement is nested deeper than %d levels", maxDepth)
+	}
+	read()
+	p.deep--
 }
 
 type bailout struct{ err *sqlerr.Error }

@@ -217,6 +217,18 @@ func TestFragmentsKeepTheirOffsets(t *testing.T) {
 	}
 }
 
+func TestDeepNestingIsAnError(t *testing.T) {
+	for _, text := range []string{
+		strings.Repeat("EXPLAIN ", 1e5) + "SELECT 1",
+		"CREATE TABLE t (a " + strings.Repeat("ARRAY<", 1e5) + "INT" + strings.Repeat(">", 1e5) + ")",
+		"CREATE TABLE t (a " + strings.Repeat("STRUCT<a ", 1e5) + "INT" + strings.Repeat(">>", 5e4) + ")",
+	} {
+		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), "nested deeper than 200 levels") {
+			t.Errorf("%.40s..: %v", text, err)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, file := range []string{"statements.sql", "clients.sql", "seeds.sql", "errors.sql"} {
 		for _, text := range statements(f, file) {

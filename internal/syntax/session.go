@@ -141,6 +141,10 @@ func (p *parser) set(start Pos) Statement {
 		p.next()
 		return &SetCatalog{start, p.identOrString("catalog name")}
 	}
+	if p.at("PASSWORD") && (p.peek(1).Is("FOR") || p.peek(1).Is("=")) {
+		p.next()
+		return p.setPassword(start)
+	}
 	if p.peek(1).Is("AS") && p.peek(2).Is("DEFAULT") {
 		return p.refused(start, "SET DEFAULT STORAGE VOLUME")
 	}

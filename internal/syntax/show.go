@@ -347,7 +347,7 @@ func (p *parser) explain(start Pos) Statement {
 	if p.atExplainMode() {
 		s.Mode = strings.ToUpper(p.next().Text)
 	}
-	s.Statement = p.statement()
+	p.nested(func() { s.Statement = p.statement() })
 	return s
 }
 
