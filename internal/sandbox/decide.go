@@ -12,36 +12,28 @@ import (
 	"lakeport/internal/sandbox/world"
 )
 
-// question is one decision of a call as the log keeps it. How it came about
-// is worked out when the log is read: sets and requests do not change.
-type question struct {
-	set     *iam.Set
-	request iam.Request
-	effect  iam.Effect
-	free    bool
-}
-
-// May decides one more need of the call and logs the decision. An allowing
-// Decision has only its Effect set.
+// May decides one more need of the call and logs the decision.
 func (c *Call) May(n Need) iam.Decision {
-	q := question{request: iam.Request{Principal: c.Caller.Principal, Action: n.Action, Resource: n.Resource}}
 	if n.Free {
-		q.effect, q.free = iam.Allow, true
-		c.asked = append(c.asked, q)
+		c.settle(Judgment{Action: n.Action, Resource: n.Resource.ARN, Decision: effectNames[iam.Allow], Reason: "the action needs no permission"})
 		return iam.Decision{Effect: iam.Allow}
 	}
-	q.request.Context = c.contextFor(n)
+	r := iam.Request{Principal: c.Caller.Principal, Action: n.Action, Resource: n.Resource, Context: c.contextFor(n)}
 	var guard *iam.Policy
 	if service := c.server.services[c.Service]; service != nil {
 		guard = service.Policy(n.Resource.ARN)
 	}
-	q.set = c.server.world.Set(c.who, guard)
-	q.effect = q.set.Decide(&q.request)
-	c.asked = append(c.asked, q)
-	if q.effect == iam.Allow {
-		return iam.Decision{Effect: iam.Allow}
+	d := c.server.world.Set(c.who, guard).Explain(&r)
+	c.settle(judge(&r, d))
+	return d
+}
+
+// settle keeps a judgment for the log.
+func (c *Call) settle(j Judgment) {
+	c.decided++
+	if len(c.judgments) < maxJudgments {
+		c.judgments = append(c.judgments, j)
 	}
-	return q.set.Explain(&q.request)
 }
 
 // Denied is the service's error for a need that May refused.

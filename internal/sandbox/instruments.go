@@ -169,11 +169,11 @@ func (s *Server) decisionsCall(c *Call) (any, error) {
 			return nil, fmt.Errorf("since %q is no seq of the log", text)
 		}
 	}
-	records, last := s.journal.since(since)
+	all, last := s.journal.since(since)
 	entries := []Entry{}
-	for i := range records {
-		if e := records[i].explain(); e.selected(q) {
-			entries = append(entries, e)
+	for i := range all {
+		if all[i].selected(q) {
+			entries = append(entries, all[i])
 		}
 	}
 	if text := q.Get("limit"); text != "" {

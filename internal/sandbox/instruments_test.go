@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,19 @@ func (l *lab) call(t testing.TB, c aws.Credentials, service, region string, at t
 		t.Fatal(err)
 	}
 	return answer.StatusCode, string(text)
+}
+
+// signed is a request of the query protocol by the first account's root user.
+func (l *lab) signed(t testing.TB, service, body string) *http.Request {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, l.url+"/", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	sum := sha256.Sum256([]byte(body))
+	root := aws.Credentials{AccessKeyID: "AKIAROOTROOTROOTROO1", SecretAccessKey: "rootsecret1"}
+	if err := v4.NewSigner().SignHTTP(context.Background(), root, r, hex.EncodeToString(sum[:]), service, "us-east-1", l.Now()); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // instrument uses one of the lab's instruments as root.

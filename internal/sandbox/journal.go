@@ -58,84 +58,47 @@ type Statement struct {
 	Line  int    `json:"line"`  // of its opening brace in the document
 }
 
-// journalLength is how many requests the log remembers.
-const journalLength = 10_000
-
-// maxAsked is how many decisions of one call are kept.
-const maxAsked = 1000
+// journalLength is how many requests the log remembers, and maxJudgments how
+// many decisions of one request.
+const (
+	journalLength = 50_000
+	maxJudgments  = 1000
+)
 
 // journal is the decision log: a ring of the newest requests.
 type journal struct {
 	mu   sync.Mutex
-	ring []record
-	next int64 // Seq of the next entry; Seqs begin at 1
+	ring []Entry
+	next int64 // Seq of the newest entry; Seqs begin at 1
 }
 
-// record is an entry before its decisions are explained.
-type record struct {
-	entry Entry
-	asked []question
-}
-
-func (j *journal) add(r record) {
+func (j *journal) add(e Entry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.next++
-	r.entry.Seq = j.next
+	e.Seq = j.next
 	if len(j.ring) < journalLength {
-		j.ring = append(j.ring, r)
+		j.ring = append(j.ring, e)
 		return
 	}
-	j.ring[int((j.next-1)%journalLength)] = r
+	j.ring[int((j.next-1)%journalLength)] = e
 }
 
-// since gives the records after seq, oldest first, and the newest Seq.
-func (j *journal) since(seq int64) ([]record, int64) {
+// since gives the entries after seq, oldest first, and the newest Seq.
+func (j *journal) since(seq int64) ([]Entry, int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var out []record
+	var out []Entry
 	for n := max(seq, j.next-int64(len(j.ring))) + 1; n <= j.next; n++ {
 		out = append(out, j.ring[int((n-1)%journalLength)])
 	}
 	return out, j.next
 }
 
-// explain completes the entry.
-func (r *record) explain() Entry {
-	e := r.entry
-	settled := 0
-	all := make([]Judgment, len(r.asked))
-	for i := range r.asked {
-		all[i] = r.asked[i].judge()
-		if r.asked[i].effect != iam.Allow && r.asked[settled].effect == iam.Allow {
-			settled = i
-		}
-	}
-	if len(all) == 0 {
-		e.Decision = "none"
-		return e
-	}
-	j := all[settled]
-	e.Resource, e.Decision, e.Reason, e.Policy, e.Statement = j.Resource, j.Decision, j.Reason, j.Policy, j.Statement
-	if e.Action == "" {
-		e.Action = j.Action
-	}
-	if len(all) > 1 {
-		e.Decisions = all
-	}
-	return e
-}
-
 var effectNames = map[iam.Effect]string{iam.Allow: "allow", iam.ExplicitDeny: "explicitDeny", iam.ImplicitDeny: "implicitDeny"}
 
-func (q *question) judge() Judgment {
-	j := Judgment{Action: q.request.Action, Resource: q.request.Resource.ARN, Decision: effectNames[q.effect]}
-	if q.free {
-		j.Reason = "the action needs no permission"
-		return j
-	}
-	d := q.set.Explain(&q.request)
-	j.Reason = d.Short()
+func judge(r *iam.Request, d iam.Decision) Judgment {
+	j := Judgment{Action: r.Action, Resource: r.Resource.ARN, Decision: effectNames[d.Effect], Reason: d.Short()}
 	if m := d.By; m != nil {
 		j.Policy = m.Policy
 		if m.ARN != "" {
@@ -144,6 +107,20 @@ func (q *question) judge() Judgment {
 		j.Statement = &Statement{Sid: m.Sid, Index: m.Index, Line: m.Start.Line}
 	}
 	return j
+}
+
+// settled is the judgment that tells how a call came out: the first denial,
+// else the first.
+func settled(all []Judgment) Judgment {
+	for _, j := range all {
+		if j.Decision != effectNames[iam.Allow] {
+			return j
+		}
+	}
+	if len(all) == 0 {
+		return Judgment{Decision: "none"}
+	}
+	return all[0]
 }
 
 // answer watches what is written to the client.
@@ -160,7 +137,7 @@ type answer struct {
 
 // WriteHeader sends the status, unless the call is undecided.
 func (a *answer) WriteHeader(status int) {
-	if a.status != 0 || a.guarded && len(a.call.asked) == 0 {
+	if a.status != 0 || a.guarded && a.call.decided == 0 {
 		return
 	}
 	a.status = status
@@ -220,11 +197,14 @@ func (s *Server) finish(c *Call, a *answer) {
 	if strings.HasPrefix(r.URL.Path, instrumentPrefix) {
 		return
 	}
-	if len(c.asked) > maxAsked {
-		c.asked = c.asked[:maxAsked]
+	j := settled(c.judgments)
+	e := Entry{Time: c.Now.UTC(), RequestID: c.RequestID, Service: c.Service, Region: c.Region, Action: c.Action,
+		Principal: c.Caller.Principal.ARN, AccessKeyID: c.Caller.AccessKeyID, Resource: j.Resource, Decision: j.Decision,
+		Reason: j.Reason, Policy: j.Policy, Statement: j.Statement, Method: r.Method, Path: r.URL.Path, Status: a.status,
+		Error: c.failure, Detail: c.detail, Bytes: a.bytes, Received: max(r.ContentLength, 0), Range: r.Header.Get("Range"),
+		Micros: time.Since(a.start).Microseconds(), Fault: a.fault, UserAgent: r.UserAgent()}
+	if len(c.judgments) > 1 {
+		e.Decisions = c.judgments
 	}
-	s.journal.add(record{asked: c.asked, entry: Entry{Time: c.Now.UTC(), RequestID: c.RequestID, Service: c.Service, Region: c.Region,
-		Action: c.Action, Principal: c.Caller.Principal.ARN, AccessKeyID: c.Caller.AccessKeyID, Method: r.Method, Path: r.URL.Path,
-		Status: a.status, Error: c.failure, Detail: c.detail, Bytes: a.bytes, Received: max(r.ContentLength, 0),
-		Range: r.Header.Get("Range"), Micros: time.Since(a.start).Microseconds(), Fault: a.fault, UserAgent: r.UserAgent()}})
+	s.journal.add(e)
 }

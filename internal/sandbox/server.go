@@ -149,7 +149,7 @@ func (s *Server) call(a *answer, c *Call, service Service) {
 	err = service.Serve(a, c)
 	a.guarded = false
 	switch {
-	case len(c.asked) == 0:
+	case c.decided == 0:
 		s.log.Error("call ended without a decision and was denied", "service", c.Service, "action", c.Action, "request", c.RequestID)
 		clear(a.Header())
 		s.fail(a, c, deniedByDefault(c))

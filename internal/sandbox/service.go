@@ -59,13 +59,14 @@ type Call struct {
 	Caller    Caller
 	Prepared  any // what Needs worked out and Serve goes on with
 
-	server  *Server
-	who     *world.Identity // nil for unsigned calls
-	context iam.Context     // the global keys, made when first needed
-	asked   []question      // what was decided, for the log
-	form    url.Values      // query and form, once readForm has run
-	failure string          // the error code that was answered
-	detail  string          // why, where the answer does not say it
+	server    *Server
+	who       *world.Identity // nil for unsigned calls
+	context   iam.Context     // the global keys, made when first needed
+	decided   int             // how many decisions there were
+	judgments []Judgment      // the first of them, for the log
+	form      url.Values      // query and form, once readForm has run
+	failure   string          // the error code that was answered
+	detail    string          // why, where the answer does not say it
 }
 
 // Caller is who signed the call.

@@ -353,8 +353,12 @@ func (a *Account) adopt(f *fileAccount, now time.Time) (faults []error) {
 		}
 		return complete("policy", prefixPolicy, a.ID, name, &p.Name, &p.Path, &p.ID, &p.ARN, &p.Created, now)
 	})
-	take(f.Providers, a.Providers, "oidc provider", &faults, func(url string, p *Provider) error {
-		p.URL = strings.TrimPrefix(url, "https://")
+	providers := map[string]*Provider{}
+	for url, p := range f.Providers {
+		providers[strings.TrimPrefix(url, "https://")] = p
+	}
+	take(providers, a.Providers, "oidc provider", &faults, func(url string, p *Provider) error {
+		p.URL = url
 		p.ARN = "arn:aws:iam::" + a.ID + ":oidc-provider/" + p.URL
 		if p.Created.IsZero() {
 			p.Created = now
