@@ -12,6 +12,7 @@ import (
 	"lakeport/internal/awsauth"
 	"lakeport/internal/secret"
 	"lakeport/internal/sqlerr"
+	"lakeport/internal/syntax"
 )
 
 // Internal is the name of the one catalog that lakeport stores itself.
@@ -57,9 +58,6 @@ var hiveKeys = map[string]bool{
 	"metastore_cache_ttl_sec": false, "remote_file_cache_ttl_sec": false, "enable_cache_list_names": false,
 	"remote_file_cache_memory_ratio": false, "catalog.access.control": false, "ranger.plugin.hive.service.name": false,
 }
-
-// secretKeys are the properties whose values never print.
-var secretKeys = regexp.MustCompile(`\.(access_key|secret_key|session_token|(iam_role_)?external_id)$`)
 
 var nameShape = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 
@@ -217,7 +215,7 @@ func (d Definition) Statement() string {
 			b.WriteString(",\n")
 		}
 		value := p.Value
-		if secretKeys.MatchString(p.Key) {
+		if syntax.IsSecret(p.Key) {
 			value = secret.Mask
 		}
 		fmt.Fprintf(&b, `"%s"  =  "%s"`, escape(p.Key), escape(value))

@@ -183,6 +183,12 @@ func (l *lab) db(params ...string) *sql.DB {
 	if len(params) > 0 {
 		dsn += strings.Join(params, "?")
 	}
+	return l.open(dsn)
+}
+
+// open opens the server by a DSN of the Go driver.
+func (l *lab) open(dsn string) *sql.DB {
+	l.t.Helper()
 	db, err := sql.Open("mysql", dsn)
 	if err != nil {
 		l.t.Fatal(err)
@@ -255,8 +261,11 @@ func (l *lab) instrument(method, path string, body any, out any) {
 type entry struct {
 	Action, Principal, Resource, Decision, Reason, Range, Method, Path string
 	Status                                                             int
-	Bytes                                                              int64
+	Bytes, Micros                                                      int64
+	Time                                                               time.Time
 }
+
+func usec(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 
 // decisions gives the log after seq, and its newest number.
 func (l *lab) decisions(seq int64, filter string) ([]entry, int64) {

@@ -9,6 +9,7 @@ import (
 
 	"lakeport/internal/catalog"
 	"lakeport/internal/lake"
+	"lakeport/internal/secret"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/syntax"
 	"lakeport/internal/wire"
@@ -141,6 +142,15 @@ func (c *session) dispatch(ctx context.Context, text string, st syntax.Statement
 		return c.transaction(ctx, st, w)
 	case *syntax.SetVariables:
 		return c.set(ctx, st, text, w)
+	case *syntax.SetPassword:
+		user := st.User
+		if user == "" {
+			user = c.user
+		}
+		if err := c.srv.accounts.SetPassword(ctx, user, secret.New(st.Password.Value)); err != nil {
+			return err
+		}
+		return ok(w, "SET")
 	case *syntax.Kill:
 		return c.killStatement(st, text, w)
 	case *syntax.Prepare, *syntax.Execute, *syntax.Deallocate:

@@ -184,11 +184,17 @@ func eachTable(ctx context.Context, c *session, cat string, want wanted, f func(
 
 func fillTables(ctx context.Context, c *session, cat string, want wanted, r *relation) error {
 	return eachTable(ctx, c, cat, want, func(db, table string) error {
-		kind, eng := "BASE TABLE", "StarRocks"
+		kind, eng, comment := "BASE TABLE", "StarRocks", ""
 		if strings.EqualFold(db, "information_schema") {
 			kind, eng = "SYSTEM VIEW", "MEMORY"
+		} else if cat == catalog.Internal { // an external table's would cost a call each
+			t, err := c.describeInternal(ctx, tableName{cat, db, table})
+			if err != nil {
+				return err
+			}
+			comment = t.comment
 		}
-		r.add(catalogName(cat), db, table, kind, eng, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, "utf8_general_ci", nil, nil, "")
+		r.add(catalogName(cat), db, table, kind, eng, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, "utf8_general_ci", nil, nil, comment)
 		return nil
 	})
 }

@@ -108,7 +108,7 @@ func (c *conn) commands() error {
 			return errors.Join(err, c.pk.flush())
 		}
 	}
-	return nil
+	return c.pk.flush() // the answer to the command that was let finish
 }
 
 // ask sends what has gathered and returns the client's next packet.

@@ -1,0 +1,128 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+)
+
+func TestCatalogsTablesAndTheSandboxSurviveAKill(t *testing.T) {
+	l := newLab(t)
+	user := l.prepare()
+	db := l.db()
+	l.exec(db, catalogStatement("c", instance(), keys(user)), "CREATE DATABASE shop", "CREATE TABLE shop.t (a INT, b VARCHAR(20)) COMMENT 'kept'",
+		"INSERT INTO shop.t VALUES (1, 'one'), (2, NULL)", "SET PASSWORD = PASSWORD('s3cret')")
+	_ = l.stop(syscall.SIGKILL)
+	l.start()
+	if _, err := value(l.db(), "SELECT 1"); err == nil || !strings.HasPrefix(err.Error(), "Access denied for user 'root' (using password: NO)") {
+		t.Errorf("the password is forgotten: %v", err)
+	}
+	db = l.db("")
+	db.Close()
+	db = l.open("root:s3cret@tcp(" + l.ready["mysql"] + ")/")
+	for query, want := range map[string]string{
+		fmt.Sprintf(total, "c"):                            "6 31.5",
+		"SELECT concat(count(*), ' ', max(b)) FROM shop.t": "2 one",
+		"SELECT TABLE_COMMENT FROM information_schema.tables WHERE TABLE_SCHEMA = 'shop' LIMIT 1": "kept",
+	} {
+		if got, err := value(db, query); err != nil || got != want {
+			t.Errorf("%s\ngot %q, %v, want %q", query, got, err, want)
+		}
+	}
+	c := iam.NewFromConfig(l.as(rootKeys[home]))
+	if _, err := c.GetRole(context.Background(), &iam.GetRoleInput{RoleName: aws.String("s3_assumed_role")}); err != nil {
+		t.Errorf("the sandbox forgot a role: %v", err)
+	}
+}
+
+func TestASecondServerOnTheDirectoryIsRefusedByNameOfTheFirst(t *testing.T) {
+	l := newLab(t)
+	out, err := exec.Command(binary, "serve", "--data", filepath.Join(l.dir, "data"), "--mysql", "127.0.0.1:0").CombinedOutput()
+	want := fmt.Sprintf(`the data directory \S+ is in use by lakeport, process %d \(lakeport is ready mysql=%s `, l.cmd.Process.Pid, regexp.QuoteMeta(l.ready["mysql"]))
+	if err == nil || !regexp.MustCompile(want).Match(out) {
+		t.Errorf("got %v: %s", err, out)
+	}
+}
+
+func TestSIGTERMDrainsAndExitsZero(t *testing.T) {
+	l := newLab(t)
+	db := l.db()
+	conn, err := db.Conn(context.Background())
+	l.must(conn, err)
+	l.exec(db, "CREATE DATABASE d")
+	got := make(chan error, 1)
+	started := make(chan struct{})
+	go func() {
+		rows, err := conn.QueryContext(context.Background(), "SELECT sum(hash(i)) FROM range(60000000) t(i)")
+		close(started)
+		if err == nil {
+			for rows.Next() {
+			}
+			err = rows.Err()
+		}
+		got <- err
+	}()
+	for { // until the statement is seen to run
+		if v, _ := value(db, "SELECT 1"); v != "1" {
+			t.Fatal("no answer")
+		}
+		select {
+		case <-started:
+		default:
+			rows, err := db.Query("SHOW FULL PROCESSLIST")
+			l.must(rows, err)
+			text := dump(t, rows)
+			if !strings.Contains(text, "range(60000000)") {
+				continue
+			}
+		}
+		break
+	}
+	if err := l.stop(syscall.SIGTERM); err != nil {
+		t.Errorf("exit: %v\n%s", err, l.log)
+	}
+	if err := <-got; err != nil {
+		t.Errorf("the running statement was not drained: %v", err)
+	}
+}
+
+func TestNoSecretStandsInTheClearOnDisk(t *testing.T) {
+	l := newLab(t)
+	user := l.prepare()
+	db := l.db()
+	l.exec(db, catalogStatement("c", keys(user), keys(user)), "SET PASSWORD = PASSWORD('an-unusual-password')")
+	rows, err := db.Query("SHOW CREATE CATALOG c")
+	l.must(rows, err)
+	if got := dump(t, rows); strings.Contains(got, user.SecretAccessKey) || !strings.Contains(got, `"aws.s3.secret_key"  =  "******"`) {
+		t.Errorf("got %q", got)
+	}
+	if got, err := value(db, fmt.Sprintf(total, "c")); err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	_ = l.stop(syscall.SIGTERM)
+	err = filepath.Walk(filepath.Join(l.dir, "data"), func(path string, info os.FileInfo, err error) error {
+		if err != nil || !info.Mode().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, secret := range []string{user.SecretAccessKey, "an-unusual-password"} {
+			if strings.Contains(string(text), secret) {
+				t.Errorf("%s holds a secret", path)
+			}
+		}
+		return err
+	})
+	l.must(nil, err)
+	if strings.Contains(l.log.String(), user.SecretAccessKey) {
+		t.Error("the log holds a secret")
+	}
+}
