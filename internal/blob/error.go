@@ -28,7 +28,7 @@ type Error struct {
 	BucketRegion string // where the bucket is, if S3 said so
 	ServerTime   time.Time
 	LocalTime    time.Time // when the request was signed
-	Err          error     // cause, where it is not S3's answer
+	Err          error     // cause, where it is not S3's own answer to this request
 
 	final bool // asking again cannot help, although S3 gave no answer
 }
@@ -38,10 +38,10 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: ", e.Op, e.URI)
 	switch {
-	case e.Err != nil:
-		b.WriteString(e.Err.Error())
 	case e.Message != "":
 		fmt.Fprintf(&b, "%s (%s, status %d)", e.Message, e.Code, e.Status)
+	case e.Err != nil:
+		b.WriteString(e.Err.Error())
 	default:
 		fmt.Fprintf(&b, "%s (status %d)", e.Code, e.Status)
 	}
@@ -186,7 +186,7 @@ func sdkError(op, uri string, err error, now time.Time) error {
 		}
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		e.Code, e.Message, e.Err = api.ErrorCode(), api.ErrorMessage(), nil
+		e.Code, e.Message = api.ErrorCode(), api.ErrorMessage()
 	}
 	return e
 }
