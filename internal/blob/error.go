@@ -38,10 +38,10 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: ", e.Op, e.URI)
 	switch {
-	case e.Message != "":
-		fmt.Fprintf(&b, "%s (%s, status %d)", e.Message, e.Code, e.Status)
 	case e.Err != nil:
 		b.WriteString(e.Err.Error())
+	case e.Message != "":
+		fmt.Fprintf(&b, "%s (%s, status %d)", e.Message, e.Code, e.Status)
 	default:
 		fmt.Fprintf(&b, "%s (status %d)", e.Code, e.Status)
 	}
