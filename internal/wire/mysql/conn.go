@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -79,11 +80,12 @@ func (c *conn) serve() error {
 	c.want, c.got = make(chan struct{}), make(chan received)
 	ended := make(chan struct{})
 	go func() { defer close(ended); c.receive() }()
-	err := c.commands()
-	c.net.Close()
-	close(c.want)
-	<-ended
-	return err
+	defer func() {
+		c.net.Close()
+		close(c.want)
+		<-ended
+	}()
+	return c.commands()
 }
 
 // commands carries out one command after the other.
@@ -101,7 +103,7 @@ func (c *conn) commands() error {
 		if !c.resume() {
 			return nil
 		}
-		if err := c.command(b); err != nil {
+		if err := c.guard(func() error { return c.command(b) }); err != nil {
 			if errors.Is(err, errQuit) {
 				return nil
 			}
@@ -109,6 +111,25 @@ func (c *conn) commands() error {
 		}
 	}
 	return c.pk.flush() // the answer to the command that was let finish
+}
+
+// guard carries out a command. A panic behind it costs the client its
+// connection, since nobody knows in which state the session is, and nobody
+// else's.
+func (c *conn) guard(command func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = c.fault(r)
+			c.writeErr(err)
+		}
+	}()
+	return command()
+}
+
+// fault logs a panic and gives the error for the client.
+func (c *conn) fault(r any) error {
+	c.srv.o.Log.Error("carry out a command", "conn", c.id, "panic", r, "stack", string(debug.Stack()))
+	return sqlerr.New(sqlerr.Internal, "the server broke off this statement; its log tells why (connection %d)", c.id)
 }
 
 // ask sends what has gathered and returns the client's next packet.

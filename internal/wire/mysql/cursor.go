@@ -40,6 +40,11 @@ func (c *conn) openCursor(p *prepared, args []any) error {
 	go func() {
 		defer close(cur.done)
 		defer wake()
+		defer func() {
+			if r := recover(); r != nil {
+				cur.finish(c.fault(r))
+			}
+		}()
 		cur.finish(p.st.Exec(cur.ctx, args, cur))
 	}()
 	p.cursor = cur

@@ -29,7 +29,6 @@ type backend struct {
 	mu     sync.Mutex
 	kill   map[uint32]func(query bool)
 	logins []wire.Login
-	texts  []string
 }
 
 func sum1(password string) []byte {
@@ -117,10 +116,11 @@ func (b *backend) lastLogin() wire.Login {
 	return b.logins[len(b.logins)-1]
 }
 
-func (b *backend) seen() []string {
+// killer is what a connection's login gave to stop it.
+func (b *backend) killer(id uint32) func(query bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]string(nil), b.texts...)
+	return b.kill[id]
 }
 
 type session struct {
@@ -159,9 +159,6 @@ func (s *session) Columns(_ context.Context, table string) ([]lake.Column, error
 }
 
 func (s *session) Exec(ctx context.Context, text string, w wire.ResultWriter) error {
-	s.b.mu.Lock()
-	s.b.texts = append(s.b.texts, text)
-	s.b.mu.Unlock()
 	parts := strings.Split(strings.TrimRight(text, "; \n"), ";")
 	if m, ok := w.(wire.MultiStatements); len(parts) > 1 && (!ok || !m.MultiStatements()) {
 		return sqlerr.New(sqlerr.Syntax, "several statements").WithPos(text, len(parts[0]))
@@ -218,6 +215,8 @@ func (s *session) one(ctx context.Context, text string, more bool, w wire.Result
 	case "fail":
 		return sqlerr.New(sqlerr.NotFound, "Unknown table '%s'", rest).With(sqlerr.BadTable).
 			WithPos(text, 5).WithHint("create it")
+	case "panic":
+		panic("a broken invariant")
 	case "half":
 		if err := w.Columns(benchColumns); err != nil {
 			return err
@@ -233,9 +232,7 @@ func (s *session) one(ctx context.Context, text string, more bool, w wire.Result
 	case "use":
 		s.database = rest
 	case "kill":
-		s.b.mu.Lock()
-		kill := s.b.kill[uint32(idOf(rest))]
-		s.b.mu.Unlock()
+		kill := s.b.killer(uint32(idOf(rest)))
 		if kill == nil {
 			return sqlerr.New(sqlerr.NotFound, "Unknown thread id: %s", rest).With(sqlerr.NoSuchThread)
 		}

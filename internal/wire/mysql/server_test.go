@@ -2,9 +2,12 @@ package mysql
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -89,30 +92,112 @@ func TestGoDriverReadsRows(t *testing.T) {
 func TestShutdownLetsStatementsFinish(t *testing.T) {
 	b := newBackend()
 	s := serve(t, b, Options{})
-	idle, busy := open(t, s, "root", ""), open(t, s, "root", "")
-	if err := idle.Ping(); err != nil {
+	busy, id := one(t, open(t, s, "root", ""), b)
+	idle, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer idle.Close()
+	r := &raw{t: t, n: idle, pk: packets{r: idle, w: idle}}
+	r.login(plainCaps)
 	failed := make(chan error, 1)
 	go func() {
-		_, err := busy.Exec("sleep")
+		_, err := busy.ExecContext(t.Context(), "sleep")
+		failed <- err
+	}()
+	b.await(t, "asleep")
+	done := make(chan error, 1)
+	go func() { done <- s.Shutdown(t.Context()) }()
+	if _, err := r.pk.read(1); !errors.Is(err, io.EOF) {
+		t.Errorf("the idle connection: %v, want its end", err)
+	}
+	select {
+	case err := <-done:
+		t.Errorf("shutdown ended while a statement ran: %v", err)
+	default:
+	}
+	b.killer(id)(true)
+	var got *driver.MySQLError
+	if err := <-failed; !errors.As(err, &got) || got.Number != 1317 {
+		t.Errorf("the running statement was not answered: %v", err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+}
+
+func TestShutdownCutsStatementsWhenItsTimeIsUp(t *testing.T) {
+	b := newBackend()
+	s := serve(t, b, Options{})
+	failed := make(chan error, 1)
+	db := open(t, s, "root", "")
+	go func() {
+		_, err := db.Exec("sleep")
 		failed <- err
 	}()
 	b.await(t, "asleep")
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Shutdown(ctx) }()
-	select {
-	case err := <-done:
-		t.Fatalf("shutdown ended while a statement ran: %v", err)
-	case <-time.After(50 * time.Millisecond):
-	}
 	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
+	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("shutdown: %v", err)
 	}
 	b.await(t, "stopped")
 	if err := <-failed; err == nil {
 		t.Error("the statement that was cut off did not fail")
+	}
+}
+
+func TestAPanicCostsOneConnection(t *testing.T) {
+	s := serve(t, newBackend(), Options{})
+	db, other := open(t, s, "root", ""), open(t, s, "root", "")
+	if err := other.Ping(); err != nil {
+		t.Fatal(err)
+	}
+	var got *driver.MySQLError
+	if _, err := db.Exec("panic"); !errors.As(err, &got) || got.Number != 1105 {
+		t.Errorf("error %v, want 1105", err)
+	}
+	if err := other.Ping(); err != nil {
+		t.Errorf("another connection: %v", err)
+	}
+	r := dial(t, newBackend(), Options{})
+	r.login(plainCaps)
+	r.command(comStmtPrepare, "panic")
+	if b := r.command(comStmtExecute, uint32(1), byte(execReadOnlyCursor), uint32(1)); b[0] != headErr {
+		t.Errorf("under a cursor: %q", b)
+	}
+}
+
+// joined sends what is written first in one piece with what was held back.
+type joined struct {
+	net.Conn
+	held []byte
+}
+
+func (j *joined) Write(b []byte) (int, error) {
+	if j.held == nil {
+		return j.Conn.Write(b)
+	}
+	_, err := j.Conn.Write(append(j.held, b...))
+	j.held = nil
+	return len(b), err
+}
+
+func TestTLSMayBeginRightBehindItsRequest(t *testing.T) {
+	s := serve(t, newBackend(), Options{})
+	n, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	n.SetDeadline(time.Now().Add(10 * time.Second))
+	r := &raw{t: t, n: n, pk: packets{r: n, w: n}}
+	r.read()
+	request := hello41(plainCaps|capSSL, "")[:32]
+	secure := tls.Client(&joined{n, append([]byte{32, 0, 0, 1}, request...)}, &tls.Config{InsecureSkipVerify: true})
+	r.pk.r, r.pk.w, r.pk.seq = secure, secure, 2
+	r.send(false, hello41(plainCaps|capSSL, "root"))
+	if b := r.read(); b[0] != headOK {
+		t.Errorf("login: %q", b)
 	}
 }
