@@ -222,11 +222,7 @@ func TestOtherAccountNeedsItsPolicyAndOurs(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "because no resource-based policy allows the glue:GetTable action") {
 		t.Errorf("got %v, want a denial by the other side", err)
 	}
-	_, err = owner.PutResourcePolicy(t.Context(), &api.PutResourcePolicyInput{PolicyInJson: aws.String(`{"Version": "2012-10-17", "Statement": [
-		{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111111111111:root"}, "Action": "glue:Get*", "Resource": "arn:aws:glue:us-west-2:222222222222:*"}]}`)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	share(t, owner)
 	got, err := ours.Table(t.Context(), "sales", "trips")
 	if err != nil || got.CatalogID != "222222222222" {
 		t.Fatalf("got %+v, %v, want the other account's table", got, err)
@@ -236,17 +232,36 @@ func TestOtherAccountNeedsItsPolicyAndOurs(t *testing.T) {
 	}
 }
 
+// The link stands in our catalog, the table and its partitions in another's.
 func TestResourceLinkIsFollowed(t *testing.T) {
 	a := start(t)
-	c := api.NewFromConfig(a.root(1))
-	fill(t, c, small())
-	link := &types.TableInput{Name: aws.String("link"), TargetTable: &types.TableIdentifier{CatalogId: aws.String("111111111111"), DatabaseName: aws.String("sales"), Name: aws.String("trips")}}
-	if _, err := c.CreateTable(t.Context(), &api.CreateTableInput{DatabaseName: aws.String("sales"), TableInput: link}); err != nil {
+	ours, owner := api.NewFromConfig(a.root(1)), api.NewFromConfig(a.root(2))
+	fill(t, owner, small())
+	share(t, owner)
+	if _, err := ours.CreateDatabase(t.Context(), &api.CreateDatabaseInput{DatabaseInput: &types.DatabaseInput{Name: aws.String("here")}}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := glue.New(a.root(1), glue.Options{}).Table(t.Context(), "sales", "link")
-	if err != nil || got.Name != "trips" || len(got.PartitionKeys) != 1 {
-		t.Errorf("got %+v, %v, want the target's record", got, err)
+	link := &types.TableInput{Name: aws.String("link"), TargetTable: &types.TableIdentifier{CatalogId: aws.String("222222222222"), DatabaseName: aws.String("sales"), Name: aws.String("trips")}}
+	if _, err := ours.CreateTable(t.Context(), &api.CreateTableInput{DatabaseName: aws.String("here"), TableInput: link}); err != nil {
+		t.Fatal(err)
+	}
+	c := glue.New(a.root(1), glue.Options{})
+	got, err := c.Table(t.Context(), "here", "link")
+	if err != nil || got.Name != "trips" || got.CatalogID != "222222222222" {
+		t.Fatalf("got %+v, %v, want the target's record", got, err)
+	}
+	if parts, err := c.Partitions(t.Context(), got, ""); err != nil || len(parts) != 1 {
+		t.Errorf("got %v, %v, want the target's partition", parts, err)
+	}
+}
+
+// share lets account 111111111111 read the owner's catalog.
+func share(t *testing.T, owner *api.Client) {
+	t.Helper()
+	_, err := owner.PutResourcePolicy(t.Context(), &api.PutResourcePolicyInput{PolicyInJson: aws.String(`{"Version": "2012-10-17", "Statement": [
+		{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111111111111:root"}, "Action": "glue:Get*", "Resource": "arn:aws:glue:us-west-2:222222222222:*"}]}`)})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

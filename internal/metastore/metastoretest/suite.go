@@ -74,6 +74,8 @@ func world() World {
 		OutputFormat: "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
 		SerDe:        "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
 		SerDeParams:  map[string]string{"serialization.format": "1"},
+		Parameters:   map[string]string{"classification": "parquet"},
+		Compressed:   true,
 	}
 	w.Tables = []metastore.Table{
 		{
