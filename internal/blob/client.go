@@ -253,16 +253,9 @@ func (x *exchange) check(resp *http.Response) error {
 	return nil
 }
 
-// renew makes the credentials forget a session that S3 says has expired, unless
-// a newer one has taken its place already. It tells whether a repetition is
-// signed with another session.
-func (c *Client) renew(ctx context.Context, key string) bool {
-	if creds, err := c.cfg.Credentials.Retrieve(ctx); err == nil && creds.AccessKeyID != key {
-		return true
-	}
-	inv, ok := c.cfg.Credentials.(interface{ Invalidate() })
-	if ok {
-		inv.Invalidate()
-	}
-	return ok
+// renew makes the credentials forget a session that S3 says has expired. It
+// tells whether a repetition may be signed with another session.
+func (c *Client) renew(key string) bool {
+	p, ok := c.cfg.Credentials.(interface{ Reject(accessKeyID string) bool })
+	return ok && p.Reject(key)
 }

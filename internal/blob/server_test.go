@@ -188,7 +188,7 @@ type keys struct {
 	mu      sync.Mutex
 	id      string
 	renewed int
-	next    string // what Invalidate brings
+	next    string // what Reject brings
 }
 
 func (k *keys) Retrieve(context.Context) (aws.Credentials, error) {
@@ -197,11 +197,14 @@ func (k *keys) Retrieve(context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: k.id, SecretAccessKey: "secret"}, nil
 }
 
-func (k *keys) Invalidate() {
+func (k *keys) Reject(id string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.renewed++
-	k.id = k.next
+	if id == k.id {
+		k.renewed++
+		k.id = k.next
+	}
+	return true
 }
 
 // world is a server, a store and a client.

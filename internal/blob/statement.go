@@ -344,7 +344,7 @@ func (st *Statement) again(m *mount, key string, err error, attempt *int) error 
 		return nil
 	case e.expired() && *attempt == 0:
 		*attempt++
-		if m.scan.client.renew(st.ctx, key) {
+		if m.scan.client.renew(key) {
 			return nil
 		}
 		return err
