@@ -141,8 +141,11 @@ func (t *table) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) {
 			}
 		}
 	}
-	scan := lake.Scan{Columns: t.fileColumns(n, branches)}
+	scan := lake.Scan{Table: t.record.Database + "." + t.record.Name, Format: "parquet", Columns: t.fileColumns(n, branches)}
 	for _, b := range branches {
+		if _, ok := b.format.(parquet); !ok {
+			scan.Format = "text" // read from start to end
+		}
 		for _, f := range b.files {
 			scan.Objects = append(scan.Objects, f.object)
 		}

@@ -237,6 +237,9 @@ func (w *world) report(scan lake.Scan) string {
 		fmt.Fprintf(&b, "object: %s\n", o.URI())
 		local = append(local, fmt.Sprintf("/m/%d", i))
 	}
+	if scan.Format != "parquet" {
+		fmt.Fprintf(&b, "format: %s\n", scan.Format)
+	}
 	if scan.Columns != nil {
 		fmt.Fprintf(&b, "columns: %s\n", strings.Join(scan.Columns, " "))
 	}
