@@ -134,6 +134,8 @@ func TestReplaceKeepsQueriesMeaning(t *testing.T) {
 		"TABLE d.t":                                               "1 | 2",
 		"SELECT * FROM (TABLE d.t) s":                             "1 | 2",
 		"FROM d.t":                                                "1 | 2",
+		`SELECT*FROM"d"."t"`:                                      "1 | 2",
+		`SELECT column_name FROM (DESCRIBE"d"."t")`:               "a\nb",
 		"SELECT t.* FROM d.t":                                     "1 | 2",
 		"SELECT p.a, q.b FROM d.t p JOIN d.t q ON p.a = q.a":      "1 | 2",
 		"SELECT a FROM d.t TABLESAMPLE 100%":                      "1",
@@ -271,7 +273,7 @@ func FuzzInspect(f *testing.F) {
 			if n.Offset < 0 || n.Length <= 0 || n.Offset+n.Length > len(query) {
 				t.Fatalf("name %+v lies outside the text", n)
 			}
-			edits = append(edits, Edit{n.Offset, n.Length, "x"})
+			edits = append(edits, Edit{n.Offset, n.Length, `"x"`})
 		}
 		if _, err := p.Inspect(context.Background(), Splice(query, edits)); err != nil {
 			t.Fatalf("%q no longer parses when its names are replaced: %v", query, err)

@@ -60,7 +60,7 @@ func (t *Tree) Replace(r NameRef, subquery string) []Edit {
 	case "table":
 		e = Edit{start, r.Offset + r.Length - start, "FROM " + e.Text}
 	case "describe", "desc", "summarize", "show":
-		e.Text = "FROM " + e.Text
+		e.Text = " FROM " + e.Text // no blank need stand before a quoted name
 	}
 	edits := []Edit{e}
 	if prefix := r.parts(); len(prefix) > 1 && r.Alias == "" {
