@@ -163,3 +163,57 @@ func TestTrustPolicyKeepsUniqueIDs(t *testing.T) {
 	}
 	wantCode(t, assume(again), "AccessDenied", "because no role trust policy allows the sts:AssumeRole action")
 }
+
+func TestHandingOverNeedsMoreThanTheCall(t *testing.T) {
+	l := open(t, sandbox.Options{})
+	ctx, root := context.Background(), l.iam(l.root)
+	trust := aws.String(trusting("Service", "ec2.amazonaws.com"))
+	must(root.CreateRole(ctx, &awsiam.CreateRoleInput{RoleName: aws.String("r"), AssumeRolePolicyDocument: trust}))(t)
+	must(root.CreateInstanceProfile(ctx, &awsiam.CreateInstanceProfileInput{InstanceProfileName: aws.String("p")}))(t)
+	ann := l.iam(l.user(t, "ann", allow("iam:Create*", "*"), allow("iam:AddRoleToInstanceProfile", "*")))
+	add := &awsiam.AddRoleToInstanceProfileInput{InstanceProfileName: aws.String("p"), RoleName: aws.String("r")}
+	_, err := ann.AddRoleToInstanceProfile(ctx, add)
+	wantCode(t, err, "AccessDenied", "is not authorized to perform: iam:PassRole on resource: arn:aws:iam::"+l.root.AccountID+":role/r")
+	_, err = ann.CreateRole(ctx, &awsiam.CreateRoleInput{RoleName: aws.String("s"), AssumeRolePolicyDocument: trust,
+		Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}})
+	wantCode(t, err, "AccessDenied", "is not authorized to perform: iam:TagRole")
+	must(ann.CreateRole(ctx, &awsiam.CreateRoleInput{RoleName: aws.String("s"), AssumeRolePolicyDocument: trust}))(t)
+}
+
+// A role made again under its old name is somebody else to those who trusted
+// it, in trust policies by ARN; a condition on aws:PrincipalArn, which is text,
+// admits it.
+func TestRecreatedRoleIsAnother(t *testing.T) {
+	l := open(t, sandbox.Options{})
+	ctx, root := context.Background(), l.iam(l.root)
+	arn := func(name string) string { return "arn:aws:iam::" + l.root.AccountID + ":role/" + name }
+	ann := l.user(t, "ann", allow("sts:AssumeRole", "*"))
+	first := func() {
+		t.Helper()
+		must(root.CreateRole(ctx, &awsiam.CreateRoleInput{RoleName: aws.String("first"), AssumeRolePolicyDocument: aws.String(trusting("AWS", l.root.AccountID))}))(t)
+		must(root.PutRolePolicy(ctx, &awsiam.PutRolePolicyInput{RoleName: aws.String("first"), PolicyName: aws.String("p"), PolicyDocument: aws.String(allow("sts:AssumeRole", "*"))}))(t)
+	}
+	first()
+	conditional := fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": %q}, "Action": "sts:AssumeRole",
+	  "Condition": {"ArnEquals": {"aws:PrincipalArn": %q}}}]}`, l.root.AccountID, arn("first"))
+	must(root.CreateRole(ctx, &awsiam.CreateRoleInput{RoleName: aws.String("byname"), AssumeRolePolicyDocument: aws.String(trusting("AWS", arn("first")))}))(t)
+	must(root.CreateRole(ctx, &awsiam.CreateRoleInput{RoleName: aws.String("bytext"), AssumeRolePolicyDocument: &conditional}))(t)
+	try := func(name string) error {
+		t.Helper()
+		out := must(l.sts(ann).AssumeRole(ctx, &awssts.AssumeRoleInput{RoleArn: aws.String(arn("first")), RoleSessionName: aws.String("s1")}))(t)
+		_, err := l.sts(session(out)).AssumeRole(ctx, &awssts.AssumeRoleInput{RoleArn: aws.String(arn(name)), RoleSessionName: aws.String("s1")})
+		return err
+	}
+	for _, name := range []string{"byname", "bytext"} {
+		if err := try(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	must(root.DeleteRolePolicy(ctx, &awsiam.DeleteRolePolicyInput{RoleName: aws.String("first"), PolicyName: aws.String("p")}))(t)
+	must(root.DeleteRole(ctx, &awsiam.DeleteRoleInput{RoleName: aws.String("first")}))(t)
+	first()
+	wantCode(t, try("byname"), "AccessDenied", "because no role trust policy allows")
+	if err := try("bytext"); err != nil {
+		t.Errorf("bytext: %v", err)
+	}
+}

@@ -144,6 +144,11 @@ func TestFaultsStrikeByRule(t *testing.T) {
 		t.Errorf("a lost reply gave %v, want a broken connection", err)
 	}
 	must(c.GetUser(ctx, &awsiam.GetUserInput{UserName: aws.String("bob")}))(t)
+	nan := l.iam(l.user(t, "nan"))
+	l.instrument(t, "POST", "faults", `{"action": "iam:ListUsers", "lost_reply": true, "count": 1}`, nil)
+	if _, err = nan.ListUsers(ctx, nil); err == nil || code(err) != "" {
+		t.Errorf("a lost refusal gave %v, want a broken connection", err)
+	}
 
 	var list struct{ Faults []sandbox.Fault }
 	l.instrument(t, "POST", "faults", `{"action": "GetUser", "delay": "30ms"}`, &list)

@@ -139,6 +139,11 @@ func (s *Server) call(a *answer, c *Call, service Service) {
 	if stop := s.applyFault(a, c, fault); stop {
 		return
 	}
+	defer func() {
+		if a.lost {
+			panic(http.ErrAbortHandler) // net/http's word for cutting the connection
+		}
+	}()
 	for _, n := range needs {
 		if d := c.May(n); d.Effect != iam.Allow {
 			s.fail(a, c, c.Denied(n, d))
@@ -155,9 +160,6 @@ func (s *Server) call(a *answer, c *Call, service Service) {
 		s.fail(a, c, deniedByDefault(c))
 	case err != nil:
 		s.refuse(a, c, err)
-	}
-	if fault != nil && fault.LostReply {
-		panic(http.ErrAbortHandler)
 	}
 }
 

@@ -75,7 +75,15 @@ func (s *Service) Needs(c *sandbox.Call) ([]sandbox.Need, error) {
 	if err := r.check(op); err != nil {
 		return nil, err
 	}
-	return op.on(r)
+	needs, err := op.on(r)
+	if entity, creates := strings.CutPrefix(name, "Create"); creates && err == nil && r.has("Tags.member.1.Key") {
+		// "To create a role and tag it at the same time, you must have both
+		// permissions" (IAM User Guide, "Tags for AWS IAM resources").
+		tagging := needs[0]
+		tagging.Action = "iam:Tag" + entity
+		needs = append(needs, tagging)
+	}
+	return needs, err
 }
 
 // Policy implements sandbox.Service: nothing in IAM has a policy that guards
