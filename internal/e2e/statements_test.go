@@ -69,9 +69,7 @@ func run(t *testing.T, d *datadriven.TestData, c *client.Conn, text string) stri
 		return b.String()
 	}
 	_, err := c.ExecuteMultiple(text, func(r *mysql.Result, err error) {
-		if err == nil {
-			render(&b, r, nil, d.HasArg("types"))
-		}
+		render(&b, r, err, d.HasArg("types"))
 	})
 	if err != nil {
 		render(&b, nil, err, false)
