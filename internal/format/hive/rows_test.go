@@ -303,6 +303,19 @@ func TestTextOptionsAreObeyed(t *testing.T) {
 	s.want("FROM t ORDER BY a", "{'a': 1, 'b': NULL}", `{'a': 2, 'b': '\'x'}`)
 }
 
+func TestDelimitersAreReadAsHiveDoes(t *testing.T) {
+	for text, want := range map[string]string{"": "\x01", "1": "\x01", "124": "|", "|": "|", "\t": "\t", "||": "|"} {
+		if got, ok := delimiter(text); got != want || !ok {
+			t.Errorf("%q: got %q, %v, want %q", text, got, ok, want)
+		}
+	}
+	for _, text := range []string{"0", "-2", "é"} {
+		if got, ok := delimiter(text); ok {
+			t.Errorf("%q: got %q, want none", text, got)
+		}
+	}
+}
+
 func TestCompressedTextIsReadByItsSuffix(t *testing.T) {
 	s := newShelf(t, "text", "a int", "k int")
 	var zip bytes.Buffer

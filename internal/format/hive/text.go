@@ -101,25 +101,24 @@ func textOf(t *metastore.Table, s metastore.Storage, key string) (format, error)
 	if !ok {
 		delim = s.SerDeParams["serialization.format"]
 	}
-	if f.delim = delimiter(delim); f.delim == "\x00" {
-		return nil, unsupported(t, "has fields that end in a zero byte")
+	if f.delim, ok = delimiter(delim); !ok {
+		return nil, unsupported(t, "has the field delimiter "+strconv.Quote(delim))
 	}
 	return f, nil
 }
 
 // delimiter reads a delimiter as LazySimpleSerDe does: a number is a byte, of
-// any other text the first character counts, and \001 is the default.
-func delimiter(text string) string {
+// any other text the first character counts, and \001 is the default. False:
+// the byte does not stand in UTF-8 text by itself.
+func delimiter(text string) (string, bool) {
 	if text == "" {
-		return "\x01"
+		return "\x01", true
 	}
+	c := text[0]
 	if n, err := strconv.ParseInt(text, 10, 8); err == nil {
-		return string(rune(uint8(n)))
+		c = byte(n)
 	}
-	for _, r := range text {
-		return string(r)
-	}
-	return text
+	return string(rune(c)), 0 < c && c < 0x80
 }
 
 func (f text) reads(c column) error { return flat(c, "text") }
@@ -190,36 +189,27 @@ func csvOf(t *metastore.Table, s metastore.Storage, key string) (format, error) 
 func (f csv) reads(c column) error { return flat(c, "CSV") }
 
 // from splits a line into fields that each begin with the separator, which is
-// put before the first.
+// put before the first, and takes each field's quotes and escapes away. Of
+// OpenCSV's rules: in quotes, the escape character and a quote make the quote
+// or escape character after them literal; an escape character before anything
+// else goes away.
 func (f csv) from(_ *table, paths []string) string {
 	sep, quote, escape := regexp.QuoteMeta(f.sep), regexp.QuoteMeta(f.quote), regexp.QuoteMeta(f.escape)
-	inner := "(?:[^" + class(f.quote) + class(f.escape) + "]|" + escape + ".|" + quote + quote + ")*"
-	if f.quote == f.escape {
-		inner = "(?:[^" + class(f.quote) + "]|" + quote + quote + ")*"
+	content, undo, undone, bare := "[^"+class(f.quote)+"]|"+quote+quote, quote+"("+quote+")", `\1`, "x"
+	if f.escape != f.quote {
+		content = "[^" + class(f.quote) + class(f.escape) + "]|" + escape + ".|" + quote + quote
+		undo, undone = escape+"(["+class(f.quote)+class(f.escape)+"])?|"+undo, `\1\2`
+		bare = "replace(x, " + lake.QuoteString(f.escape) + ", '')"
 	}
-	field := sep + "(" + quote + inner + quote + "|[^" + class(f.sep) + "]*)"
-	return "(SELECT regexp_extract_all(" + lake.QuoteString(f.sep) + " || line, " + lake.QuoteString(field) + ", 1, 's') AS f, file_index FROM " + f.lines.from(paths) + ")"
+	field := sep + "(" + quote + "(?:" + content + ")*" + quote + "|[^" + class(f.sep) + "]*)"
+	q := lake.QuoteString(f.quote)
+	return "(SELECT list_transform(regexp_extract_all(" + lake.QuoteString(f.sep) + " || line, " + lake.QuoteString(field) + ", 1, 's'), lambda x:" +
+		" CASE WHEN length(x) > 1 AND starts_with(x, " + q + ") AND ends_with(x, " + q + ")" +
+		" THEN regexp_replace(x[2:-2], " + lake.QuoteString(undo) + ", '" + undone + "', 'g') ELSE " + bare + " END) AS f, file_index FROM " + f.lines.from(paths) + ")"
 }
 
-// column takes quotes off and undoes escapes. Of OpenCSV's rules: in quotes,
-// the escape character and a quote make the quote or escape character after
-// them literal; an escape character before anything else goes away.
 func (f csv) column(t *table, i int) string {
-	x := fmt.Sprintf("f[%d]", i+1)
-	quote, escape := regexp.QuoteMeta(f.quote), regexp.QuoteMeta(f.escape)
-	undo, literal := quote+"("+quote+")", `\1`
-	if f.quote != f.escape {
-		literal = `\1\2`
-		undo = escape + "([" + class(f.quote) + class(f.escape) + "])?|" + quote + "(" + quote + ")"
-	}
-	quoted := fmt.Sprintf("regexp_replace(%s[2:-2], %s, %s, 'g')", x, lake.QuoteString(undo), lake.QuoteString(literal))
-	bare := x
-	if f.quote != f.escape {
-		bare = fmt.Sprintf("replace(%s, %s, '')", x, lake.QuoteString(f.escape))
-	}
-	q := lake.QuoteString(f.quote)
-	plain := fmt.Sprintf("CASE WHEN length(%s) > 1 AND starts_with(%s, %s) AND ends_with(%s, %s) THEN %s ELSE %s END", x, x, q, x, q, quoted, bare)
-	return fromText(plain, t.data[i].typ)
+	return fromText(fmt.Sprintf("f[%d]", i+1), t.data[i].typ)
 }
 
 // class spells a character within brackets of a regular expression.
