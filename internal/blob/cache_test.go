@@ -64,10 +64,10 @@ func TestCachedBytesAreServedOnlyToWhoMayRead(t *testing.T) {
 			t.Errorf("%s: %d requests, want %d", step.what, n, step.want)
 		}
 	}
-	w.fault = func(_ int, _ *http.Request, rw http.ResponseWriter) bool {
+	w.fail(func(_ int, _ *http.Request, rw http.ResponseWriter) bool {
 		refuse(rw, 403, "AccessDenied", "no")
 		return true
-	}
+	})
 	st := w.store.Begin(context.Background())
 	defer st.Close()
 	_, err := st.Mount(context.Background(), w.client("mallory", 0), []lake.Object{obj}, blob.Hint{Format: "parquet"})
@@ -84,10 +84,10 @@ func TestALongStatementIsAskedAgain(t *testing.T) {
 	use(t, w, w.c, o, obj)
 	st, paths := mount(t, w, w.c, blob.Hint{Format: "parquet"}, obj)
 	now = now.Add(2 * time.Minute)
-	w.fault = func(_ int, _ *http.Request, rw http.ResponseWriter) bool {
+	w.fail(func(_ int, _ *http.Request, rw http.ResponseWriter) bool {
 		refuse(rw, 403, "AccessDenied", "no")
 		return true
-	}
+	})
 	if err := readAll(t, paths[0], o); err == nil {
 		t.Error("cached bytes were served after the permission had ended")
 	}

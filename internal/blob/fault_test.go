@@ -100,7 +100,7 @@ func TestFaultsThatPassAreMended(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, blob.Options{Silence: 100 * time.Millisecond})
 			obj := w.put("k", o.data)
-			w.fault = func(n int, r *http.Request, rw http.ResponseWriter) bool { return f.fault(w, n, r, rw) }
+			w.fail(func(n int, r *http.Request, rw http.ResponseWriter) bool { return f.fault(w, n, r, rw) })
 			st, paths := mount(t, w, w.c, blob.Hint{Format: "parquet"}, obj)
 			if err := readAll(t, paths[0], o); err != nil {
 				t.Fatalf("%v: %v", err, st.Err())
@@ -127,12 +127,12 @@ func TestOnlyTheRestOfADyingAnswerIsFetchedAgain(t *testing.T) {
 	w := newWorld(t, blob.Options{})
 	o := newOutline(1, []int{600_000})
 	obj := w.put("k", o.data)
-	w.fault = func(n int, r *http.Request, rw http.ResponseWriter) bool {
+	w.fail(func(n int, r *http.Request, rw http.ResponseWriter) bool {
 		if n == 2 {
 			cut(rw, r, o.data, obj.ETag, 400_000)
 		}
 		return n == 2
-	}
+	})
 	_, paths := mount(t, w, w.c, blob.Hint{Format: "parquet"}, obj)
 	if err := readAll(t, paths[0], o); err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func TestRefusalsReachTheStatement(t *testing.T) {
 			w := newWorld(t, blob.Options{Now: func() time.Time { return time.Date(2023, 11, 14, 23, 13, 20, 0, time.UTC) }})
 			obj := w.put("k", o.data)
 			st, paths := mount(t, w, w.c, blob.Hint{Format: "parquet", Columns: []string{}}, obj)
-			w.fault = func(_ int, _ *http.Request, rw http.ResponseWriter) bool { f.answer(rw); return true }
+			w.fail(func(_ int, _ *http.Request, rw http.ResponseWriter) bool { f.answer(rw); return true })
 			if err := readAll(t, paths[0], o); err == nil {
 				t.Fatal("the read succeeded")
 			} else if !strings.Contains(err.Error(), "input/output error") {
@@ -239,7 +239,7 @@ func TestCancelWakesAReaderAndClosesParkedAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.set(func(r *http.Request) {
+	w.hold(func(r *http.Request) {
 		held <- struct{}{}
 		<-r.Context().Done()
 		gone <- struct{}{}
@@ -272,14 +272,14 @@ func TestCloseDropsParkedAnswers(t *testing.T) {
 	obj := w.put("k", o.data)
 	held := make(chan struct{}, 64)
 	gone := make(chan struct{}, 64)
-	w.gate = func(r *http.Request) {
+	w.hold(func(r *http.Request) {
 		if len(w.log()) == 1 {
 			return
 		}
 		held <- struct{}{}
 		<-r.Context().Done()
 		gone <- struct{}{}
-	}
+	})
 	st, _ := mount(t, w, w.c, blob.Hint{Format: "parquet"}, obj)
 	for range 16 {
 		<-held

@@ -69,13 +69,13 @@ func TestTwoColumnsOfSixteenFetchTheirChunksOnly(t *testing.T) {
 	// After the four footers no answer is given until nine requests wait for one.
 	var waiting atomic.Int32
 	nine := make(chan struct{})
-	w.gate = func(*http.Request) {
+	w.hold(func(*http.Request) {
 		if n := waiting.Add(1); n == 4+9 {
 			close(nine)
 		} else if n > 4 {
 			<-nine
 		}
-	}
+	})
 	st, paths := mount(t, w, w.c, blob.Hint{Table: "t", Format: "parquet", Columns: []string{"c3", "C9"}}, objects...)
 	var want int64
 	for _, p := range paths {

@@ -105,10 +105,10 @@ func TestObjectsAreReadWholeAndInPart(t *testing.T) {
 
 func TestHeadGivesTheReasonOfARefusal(t *testing.T) {
 	w := newWorld(t, blob.Options{})
-	w.fault = func(_ int, r *http.Request, rw http.ResponseWriter) bool {
+	w.fail(func(_ int, r *http.Request, rw http.ResponseWriter) bool {
 		refuse(rw, 403, "AccessDenied", "because of the boundary")
 		return true
-	}
+	})
 	_, err := w.c.Head(context.Background(), "s3://b/x")
 	if e, ok := errors.AsType[*blob.Error](err); !ok || e.Message != "because of the boundary" {
 		t.Errorf("got %v", err)
@@ -117,10 +117,10 @@ func TestHeadGivesTheReasonOfARefusal(t *testing.T) {
 
 func TestFaultsOfTheSDKAreErrorsOfThisPackage(t *testing.T) {
 	w := newWorld(t, blob.Options{})
-	w.fault = func(_ int, r *http.Request, rw http.ResponseWriter) bool {
+	w.fail(func(_ int, r *http.Request, rw http.ResponseWriter) bool {
 		refuse(rw, 403, "AccessDenied", "no list for you")
 		return true
-	}
+	})
 	_, err := w.c.List(context.Background(), "b", "t/", true)
 	e, ok := errors.AsType[*blob.Error](err)
 	if !ok || e.Action() != "s3:ListBucket" || e.Resource() != "arn:aws:s3:::b" || e.Message != "no list for you" || e.Status != 403 || e.ServerTime.IsZero() {

@@ -253,8 +253,15 @@ func dead(t testing.TB) string {
 	return "http://" + l.Addr().String()
 }
 
-// set installs a gate while requests may be under way.
-func (s *server) set(gate func(*http.Request)) {
+// fail installs a fault.
+func (s *server) fail(fault func(n int, r *http.Request, w http.ResponseWriter) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = fault
+}
+
+// hold installs a gate.
+func (s *server) hold(gate func(*http.Request)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gate = gate
