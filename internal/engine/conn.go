@@ -68,7 +68,7 @@ func (c *Conn) run(text string) error {
 }
 
 // InTx runs f between BEGIN and COMMIT. An error or a panic of f, or a ctx
-// that is done, rolls everything back. Another transaction's change of the
+// that is done when f returns, rolls everything back. Another transaction's change of the
 // same rows is a Conflict, from f or from the commit: InTx may be tried again.
 func (c *Conn) InTx(ctx context.Context, f func(*Conn) error) (err error) {
 	if _, err := c.Exec(ctx, "BEGIN TRANSACTION"); err != nil {
@@ -87,17 +87,16 @@ func (c *Conn) InTx(ctx context.Context, f func(*Conn) error) (err error) {
 		return err
 	}
 	c.closeRows()
-	if _, err := c.Exec(ctx, "COMMIT"); err != nil {
-		// DuckDB ends the transaction itself when a commit conflicts, but not
-		// when the commit never started.
-		done = ctx.Err() == nil
-		return err
+	if ctx.Err() != nil {
+		return canceled(ctx)
 	}
+	// From here on ctx no longer counts, so that the answer is certain. DuckDB
+	// ends the transaction itself when the commit fails.
 	done = true
-	return nil
+	return c.run("COMMIT")
 }
 
-// interval between two interrupts of one cancelled call.
+// interruptEvery is the interval between two interrupts of one cancelled call.
 const interruptEvery = 5 * time.Millisecond
 
 // interruptible runs f and interrupts the connection while ctx is done. DuckDB

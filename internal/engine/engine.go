@@ -29,7 +29,7 @@ const Catalog = "default_catalog"
 // database in memory that reads no file.
 type Options struct {
 	Path    string   // of the database file, which is made if missing; empty: in memory
-	Dirs    []string // the only directories, with all below them, that SQL may read
+	Dirs    []string // absolute; SQL reads and writes only these and what is below them
 	Threads int      // 0: one for each core
 	Memory  string   // limit as DuckDB spells it, "4GB"; empty: DuckDB's default, 80 % of the machine
 	Temp    string   // directory to spill to; empty: beside the file, or none in memory

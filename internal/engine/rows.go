@@ -9,7 +9,8 @@ import (
 	"lakeport/internal/sqlerr"
 )
 
-// Rows is a streaming result. While it is open the connection is busy.
+// Rows is a streaming result. The next statement that its connection prepares
+// or runs closes it.
 type Rows struct {
 	conn    *Conn
 	text    string
