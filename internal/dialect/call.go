@@ -37,7 +37,7 @@ func init() {
 		"array_sortby": (*writer).arraySortBy, "map_filter": (*writer).mapFilter,
 		"transform_keys": (*writer).mapTransform, "transform_values": (*writer).mapTransform, "map_apply": (*writer).mapTransform,
 		"array_agg_distinct": distinctAgg("list"), "multi_distinct_count": distinctAgg("count"), "multi_distinct_sum": distinctAgg("sum"),
-		"md5sum": (*writer).md5sum,
+		"md5sum": (*writer).md5sum, "percentile_approx": (*writer).percentileApprox,
 	}
 }
 
@@ -391,6 +391,11 @@ func (w *writer) md5sum(i int, args []arg) bool {
 	w.list(args)
 	w.put(i, "))")
 	return true
+}
+
+// percentileApprox drops the compression, StarRocks' third argument.
+func (w *writer) percentileApprox(i int, args []arg) bool {
+	return len(args) >= 2 && w.wrap(i, "approx_quantile(", args[:2], ")")
 }
 
 // lambdaCall writes f(lambda, array, ..), whose arrays come first in DuckDB.

@@ -72,7 +72,7 @@ var renamed = map[string]string{
 	"split": "string_split", "regexp": "regexp_matches", "regexp_like": "regexp_matches", "char": "chr", "rand": "random",
 	"power": "pow", "dpow": "pow", "fpow": "pow", "dexp": "exp", "dround": "round", "dfloor": "floor", "dceil": "ceil", "ceiling": "ceil", "fmod": "mod",
 	"bitxor": "xor", "std": "stddev_pop", "stddev": "stddev_pop", "variance": "var_pop", "variance_pop": "var_pop",
-	"variance_samp": "var_samp", "ndv": "approx_count_distinct", "percentile_approx": "approx_quantile", "percentile_cont": "quantile_cont",
+	"variance_samp": "var_samp", "ndv": "approx_count_distinct", "percentile_cont": "quantile_cont",
 	"percentile_disc": "quantile_disc", "array_length": "len", "array_flatten": "flatten", "array_max": "list_max", "array_min": "list_min",
 	"array_avg": "list_avg", "array_sum": "list_sum", "array_intersect": "list_intersect", "array_contains_all": "list_has_all",
 	"arrays_overlap": "list_has_any", "array_distinct": "list_distinct", "map_from_arrays": "map", "bool_or_agg": "bool_or",

@@ -82,7 +82,10 @@ func Query(text string, o Options) (Result, error) {
 		return Result{}, err
 	}
 	w.numberParams()
-	w.hasCaret = slices.ContainsFunc(toks, func(t syntax.Token) bool { return t.Is("^") })
+	for _, t := range toks {
+		w.hasCaret = w.hasCaret || t.Is("^")
+		w.hasArrow = w.hasArrow || t.Is("->") || t.Is("->>")
+	}
 	if o.Headings {
 		w.headings = w.findHeadings()
 	}
@@ -108,7 +111,8 @@ type writer struct {
 	out      strings.Builder
 	res      Result
 	err      error
-	hasCaret bool
+	hasCaret bool              // the text has a ^
+	hasArrow bool              // the text has a -> or ->>
 	headings map[int]string    // index of the token after a select item -> its heading
 	subst    map[string]string // lambda parameters -> what stands for them
 	params   map[int]int       // index of a ? -> its number in the source
@@ -251,8 +255,8 @@ func (w *writer) inner(i, end int) {
 // item writes the construct at i, at least one token, and gives the index
 // after it. The gap before it is written already.
 func (w *writer) item(i, end int) int {
-	if w.hasCaret && w.startsOperand(i) {
-		if n := w.caret(i, end); n > i {
+	if w.startsOperand(i) && !w.afterSign(i) {
+		if n := w.operators(i, end); n > i {
 			return n
 		}
 	}
@@ -279,6 +283,20 @@ func (w *writer) item(i, end int) int {
 	}
 	w.copy(i)
 	return i + 1
+}
+
+// operators writes the operand at i together with the operators after it that
+// bind otherwise in DuckDB; it gives i if there are none.
+func (w *writer) operators(i, end int) int {
+	if w.hasCaret {
+		if n := w.caret(i, end); n > i {
+			return n
+		}
+	}
+	if w.hasArrow {
+		return w.arrow(i, end)
+	}
+	return i
 }
 
 // name writes a quoted identifier.

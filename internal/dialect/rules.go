@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"slices"
 	"strings"
 
 	"lakeport/internal/lake"
@@ -25,98 +24,6 @@ var beforeString = set(`SELECT DISTINCT ALL WHERE AND OR NOT XOR ON HAVING QUALI
 	OF AT ZONE GLOB ASC DESC UNION EXCEPT INTERSECT SAMPLE ANY SOME FOR SET WITH EXISTS JSON UUID BLOB BIT INT INTEGER BIGINT DOUBLE DECIMAL VARCHAR
 	STRING BOOLEAN FLOAT HUGEINT PIVOT`)
 
-// clauseWords end an expression outside brackets.
-var clauseWords = set(`SELECT FROM WHERE GROUP HAVING ORDER LIMIT OFFSET UNION EXCEPT INTERSECT MINUS QUALIFY WINDOW AND OR XOR ON WHEN THEN ELSE END AS
-	ASC DESC NULLS SEPARATOR ESCAPE BETWEEN JOIN LEFT RIGHT FULL INNER CROSS SEMI ANTI NATURAL ASOF USING RETURNING SAMPLE`)
-
-// comparisons end the operand of LIKE and its kin.
-var comparisons = set(`= <> != < > <= >= <=> == IS IN LIKE ILIKE RLIKE REGEXP NOT`)
-
-// operandWords are keywords after which an operand begins, so that a sign or
-// exclamation mark there is a prefix.
-var operandWords = set(`SELECT DISTINCT ALL WHERE AND OR NOT XOR ON HAVING QUALIFY WHEN THEN ELSE CASE IN LIKE RLIKE REGEXP BETWEEN IS BY LIMIT OFFSET
-	VALUES DIV MOD INTERVAL BINARY RETURN ESCAPE SET`)
-
-// startsOperand tells whether an operand may begin at i: nothing, an operator,
-// an opening bracket or a keyword stands before it.
-func (w *writer) startsOperand(i int) bool {
-	switch w.kind(i - 1) {
-	case syntax.EOF, syntax.Hint:
-		return true
-	case syntax.Op:
-		return !w.is(i-1, ")", "]", "}", ".")
-	case syntax.Word:
-		return operandWords[strings.ToUpper(w.toks[i-1].Text)]
-	}
-	return false
-}
-
-// operandEnd gives the index after the operand at i: a literal, a name, a call
-// or brackets, with signs before and subscripts, fields and casts after it.
-func (w *writer) operandEnd(i, end int) int {
-	for w.is(i, "-", "+", "~", "!") {
-		i++
-	}
-	if w.is(i, "CASE") {
-		i = w.caseEnd(i, end)
-	} else if i < end {
-		if w.match[i] > i {
-			i = w.match[i]
-		}
-		i++
-	}
-	for i < end {
-		switch {
-		case w.is(i, "("), w.is(i, "["):
-			i = w.match[i] + 1
-		case w.is(i, ".") && i+1 < end, w.is(i, "::") && i+1 < end, w.is(i, "->", "->>") && w.kind(i+1) == syntax.String:
-			i += 2
-		default:
-			return min(i, end)
-		}
-	}
-	return min(i, end)
-}
-
-func (w *writer) caseEnd(i, end int) int {
-	depth := 0
-	for ; i < end; i++ {
-		switch {
-		case w.is(i, "CASE"):
-			depth++
-		case w.is(i, "END"):
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		}
-	}
-	return end
-}
-
-// termEnd gives the index after the operand of a comparison that begins at i:
-// all up to a comparison, a clause, a comma or the end.
-func (w *writer) termEnd(i, end int) int {
-	for i < end {
-		t := w.toks[i]
-		switch {
-		case w.is(i, "CASE"):
-			i = w.caseEnd(i, end)
-			continue
-		case t.Is(","), t.Kind == syntax.Word && clauseWords[strings.ToUpper(t.Text)] && !w.is(i-1, ".") && !w.is(i+1, "("),
-			(t.Kind == syntax.Word || t.Kind == syntax.Op) && comparisons[strings.ToUpper(t.Text)] && !w.is(i-1, "."):
-			return i
-		case t.Is("||") && !w.o.PipesAsConcat, t.Is("&&"):
-			return i
-		case t.Is(")"), t.Is("]"), t.Is("}"):
-			return i
-		case w.match[i] > i:
-			i = w.match[i]
-		}
-		i++
-	}
-	return end
-}
-
 // operator writes the operator at i.
 func (w *writer) operator(i, end int) int {
 	t := w.toks[i]
@@ -135,13 +42,9 @@ func (w *writer) operator(i, end int) int {
 		w.put(i, "=")
 	case "!":
 		return w.not(i, end)
-	case ":=":
-		w.copy(i)
 	case "(":
-		if w.kind(i-1) == syntax.Op || w.kind(i-1) == syntax.EOF {
-			if n := w.lambda(i, end); n > i {
-				return n
-			}
+		if n := w.lambda(i, end); n > i {
+			return n
 		}
 		w.copy(i)
 	default:
@@ -179,40 +82,45 @@ func (w *writer) caret(i, end int) int {
 		stop = next
 		ends = append(ends, stop)
 	}
-	// The first operand still ends in a caret: the rule must not see it again.
-	w.hasCaret = false
 	w.put(i, strings.Repeat("xor(", len(ends)-1))
 	from := i
 	for n, e := range ends {
 		if n > 0 {
 			w.put(from, ", ")
 		}
-		w.nested(from, e)
+		w.inner(from, e)
 		if n > 0 {
 			w.put(e, ")")
 		}
 		from = e + 1
 	}
-	w.hasCaret = true
 	return stop
 }
 
-// nested writes one operand of a caret; carets inside its brackets count again.
-func (w *writer) nested(i, end int) {
-	for i < end && w.err == nil {
-		if w.match[i] > i {
-			w.copy(i)
-			w.hasCaret = true
-			w.span(i+1, w.match[i])
-			w.hasCaret = false
-			i = w.match[i]
-			w.gap(i)
-			w.copy(i)
-			i++
-			continue
-		}
-		i = w.item(i, end)
+// arrow puts j -> '$.a' in parentheses: DuckDB's arrow binds loosest of all
+// operators, StarRocks' tightest.
+func (w *writer) arrow(i, end int) int {
+	if w.kind(i) == syntax.String && w.is(i-1, "->", "->>") {
+		return i
 	}
+	stop := w.operandEnd(i, end)
+	first := stop
+	for n := i; n < stop; n++ {
+		if w.match[n] > n {
+			n = w.match[n]
+		} else if w.is(n, "->", "->>") && w.kind(n+1) == syntax.String {
+			first = n
+			break
+		}
+	}
+	if first == stop || first == i {
+		return i
+	}
+	w.put(i, "(")
+	w.inner(i, first)
+	w.span(first, stop)
+	w.put(stop, ")")
+	return stop
 }
 
 // word writes the keyword, name or call at i.
@@ -221,7 +129,7 @@ func (w *writer) word(i, end int) int {
 	if w.is(i-1, ".") {
 		return w.plain(i)
 	}
-	if w.is(i+1, "(") && i+1 < end {
+	if w.is(i+1, "(") && i+1 < end && !w.isDefinition(i) {
 		if n := w.call(i, w.match[i+1]+1); n > i {
 			return n
 		}
@@ -241,6 +149,13 @@ func (w *writer) word(i, end int) int {
 		}
 	}
 	return w.plain(i)
+}
+
+// isDefinition tells whether the name at i, before a parenthesis, is a type or
+// gets a list of columns: x::decimal(5), .. AS t(a, b), WITH t(a) AS (..).
+func (w *writer) isDefinition(i int) bool {
+	shut := w.match[i+1]
+	return w.is(i-1, "::", "AS", ")", "WITH", "RECURSIVE") || w.is(shut+1, "AS") && w.is(shut+2, "(", "MATERIALIZED", "NOT")
 }
 
 // sessionWords are functions of the session that need no parentheses.
@@ -656,124 +571,4 @@ func (w *writer) argEnd(i, end int) int {
 		i++
 	}
 	return min(i, end)
-}
-
-// findHeadings names the unnamed expressions of the outermost select list by
-// their source text.
-func (w *writer) findHeadings() map[int]string {
-	i := 0
-	ctes := w.is(0, "WITH")
-	for i < len(w.toks) && !w.is(i, "SELECT") {
-		if w.match[i] > i && (ctes || !w.is(i+1, "SELECT", "(")) {
-			i = w.match[i]
-		}
-		i++
-	}
-	i++
-	for w.kind(i) == syntax.Hint || w.is(i, "DISTINCT", "ALL") {
-		i++
-	}
-	heads := map[int]string{}
-	for i < len(w.toks) {
-		stop := w.selectItemEnd(i)
-		if stop > i && w.unnamed(i, stop) {
-			heads[stop] = w.heading(i, stop)
-		}
-		if !w.is(stop, ",") {
-			break
-		}
-		i = stop + 1
-	}
-	return heads
-}
-
-// heading is the source text of a select item; strings are in single quotes.
-func (w *writer) heading(i, end int) string {
-	if end == i+1 && w.kind(i) == syntax.String {
-		return lake.QuoteString(w.toks[i].Value())
-	}
-	return w.text[w.toks[i].Pos:w.toks[end-1].End]
-}
-
-// aggregateNames tell a HAVING over groups from one over rows.
-var aggregateNames = set(`COUNT SUM MIN MAX AVG ANY_VALUE GROUP_CONCAT STRING_AGG ARRAY_AGG STD STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP NDV
-	APPROX_COUNT_DISTINCT COUNT_IF BOOL_OR BOOL_AND MIN_BY MAX_BY PERCENTILE_CONT PERCENTILE_DISC PERCENTILE_APPROX LIST FIRST LAST MEDIAN MODE QUANTILE
-	QUANTILE_CONT MULTI_DISTINCT_COUNT ARRAY_AGG_DISTINCT GROUPING CORR COVAR_POP COVAR_SAMP BIT_AND BIT_OR BIT_XOR HISTOGRAM MAP_AGG`)
-
-// rowFilter finds a HAVING without groups, which filters the rows of the
-// select list: the indices of HAVING, of the ORDER BY and of the LIMIT after it.
-// ok is false if there is none.
-func (w *writer) rowFilter() (having, order, limit int, ok bool) {
-	n := len(w.toks)
-	having = w.find(0, n, "HAVING")
-	if having == n || w.find(0, n, "GROUP") < n {
-		return 0, 0, 0, false
-	}
-	for i, t := range w.toks {
-		if t.Kind == syntax.Word && (w.is(i+1, "(") && aggregateNames[strings.ToUpper(t.Text)] || w.is(i, "UNION", "EXCEPT", "INTERSECT", "MINUS")) {
-			return 0, 0, 0, false
-		}
-	}
-	limit = min(w.find(having, n, "LIMIT"), w.find(having, n, "OFFSET"))
-	return having, w.find(having, limit, "ORDER"), limit, true
-}
-
-// filterRows writes a query whose HAVING has no groups as a filter over the
-// query; ORDER BY stays inside, where it sees the tables' columns.
-func (w *writer) filterRows(having, order, limit int) {
-	w.put(0, "SELECT * FROM (")
-	w.span(0, having)
-	w.span(order, limit)
-	w.put(having, ") AS having_rows WHERE")
-	w.span(having+1, order)
-	w.span(limit, len(w.toks))
-}
-
-var afterSelectList = set("FROM WHERE GROUP HAVING ORDER LIMIT OFFSET UNION EXCEPT INTERSECT MINUS QUALIFY WINDOW INTO USING SAMPLE FETCH")
-
-func (w *writer) selectItemEnd(i int) int {
-	for i < len(w.toks) {
-		t := w.toks[i]
-		if t.Is(",") || t.Is(")") || t.Is(";") || t.Kind == syntax.Word && afterSelectList[strings.ToUpper(t.Text)] && !w.is(i-1, ".", "*") && !w.is(i-1, "DISTINCT") {
-			return i
-		}
-		if w.match[i] > i {
-			i = w.match[i]
-		}
-		i++
-	}
-	return i
-}
-
-// exprWords may stand last in an expression, or before its last word.
-var exprWords = set("END NULL TRUE FALSE UNKNOWN CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP")
-
-// unnamed tells whether the select item has no alias and is more than a name
-// or a star.
-func (w *writer) unnamed(i, end int) bool {
-	if w.is(i, "*", "COLUMNS", "DISTINCT") || w.is(end-1, "*") && w.is(end-2, ".") {
-		return false
-	}
-	isName := true
-	for n := i; n < end; n++ {
-		k := w.kind(n)
-		isName = isName && ((n-i)%2 == 1 && w.is(n, ".") || (n-i)%2 == 0 && k == syntax.Word && !exprWords[strings.ToUpper(w.toks[n].Text)] || k == syntax.Quoted)
-		if w.is(n, "AS") || w.is(n, "*") && w.is(n+1, "EXCEPT", "EXCLUDE", "REPLACE", "RENAME") {
-			return false
-		}
-		if w.match[n] > n {
-			n = w.match[n]
-		}
-	}
-	if isName {
-		return false
-	}
-	switch w.kind(end - 1) {
-	case syntax.String:
-		return end-i == 1 || !w.isAlias(end-1)
-	case syntax.Quoted, syntax.Word:
-		return w.startsOperand(end-1) || w.is(end-2, ".", "IS", "OVER", "COLLATE", "AS", "ZONE") || exprWords[strings.ToUpper(w.toks[end-1].Text)] ||
-			intervalUnits[strings.ToUpper(w.toks[end-1].Text)] && slices.ContainsFunc(w.toks[i:end], func(t syntax.Token) bool { return t.Is("INTERVAL") })
-	}
-	return true
 }
