@@ -3,6 +3,7 @@ package blob
 import (
 	"net/http"
 	"slices"
+	"time"
 )
 
 // The sizes of requests and windows were found by trial: a request costs as
@@ -17,7 +18,9 @@ const (
 	primeFlights = 16
 	aheadBytes   = 64 << 20
 	aheadFlights = 96
-	skipGroups   = 8 // a group that far behind the furthest one read was pruned
+	allFlights   = 1024            // of the process: each takes a descriptor
+	idleScan     = 2 * time.Second // a scan not read for so long makes room for others
+	skipGroups   = 8               // a group that far behind the furthest one read was pruned
 )
 
 // scan is one table of a statement: mounted objects, the columns wanted of
@@ -32,6 +35,8 @@ type scan struct {
 	stats    Stats
 	wanted   map[string]bool // lower-case names; nil: all
 	started  bool            // the engine has read data
+	touched  time.Time       // when it last read anything
+	window   int             // requests under way at most; less while S3 asks to slow down
 	ready    int             // mounts whose groups have ordinals
 	groups   int             // groups of those
 	at       int             // mount of the next group to plan
@@ -68,8 +73,11 @@ func (sc *scan) advance(force int) {
 	var out []*flight
 	for sc.st.err == nil && sc.more() {
 		r, forced := sc.todo[0], sc.next-1 == force
-		if !forced && !sc.room(r.len()) {
-			break
+		if !sc.room(r.len()) {
+			dropped = append(dropped, s.reclaim(sc)...)
+			if !forced && !sc.room(r.len()) {
+				break
+			}
 		}
 		sc.todo = sc.todo[1:]
 		if f := sc.launch(sc.todoOf, r); f != nil {
@@ -116,7 +124,39 @@ func (sc *scan) room(n int64) bool {
 	if sc.started {
 		bytes, flights = aheadBytes, aheadFlights
 	}
-	return len(sc.queue) < flights && sc.ahead+n <= bytes && s.ahead+n <= s.o.MemoryBytes
+	return len(sc.queue) < min(flights, sc.window) && sc.ahead+n <= bytes && !s.full(n)
+}
+
+// full tells whether n bytes more are too many for the process.
+func (s *Store) full(n int64) bool {
+	return s.ahead+n > s.o.MemoryBytes || s.flights >= allFlights
+}
+
+// reclaim drops what the longest idle scan has under way, if the process is
+// full: a client that does not take its rows holds up nobody else. Store.mu is
+// held; the caller discards the flights after.
+func (s *Store) reclaim(but *scan) []*flight {
+	if !s.full(maxRequest) {
+		return nil
+	}
+	var idle *scan
+	for st := range s.open {
+		for _, sc := range st.scans {
+			if sc != but && len(sc.queue) > 0 && s.o.Now().Sub(sc.touched) > idleScan && (idle == nil || sc.touched.Before(idle.touched)) {
+				idle = sc
+			}
+		}
+	}
+	if idle == nil {
+		return nil
+	}
+	dropped := idle.queue
+	idle.queue = nil
+	for _, f := range dropped {
+		idle.dropFlight(f)
+	}
+	idle.rewind(dropped[0].ordinal)
+	return dropped
 }
 
 // jump moves the plan to group g of m if it has not come there yet, and tells
@@ -126,11 +166,16 @@ func (sc *scan) jump(m *mount, g int) bool {
 	if m.first+g < sc.next {
 		return false
 	}
-	sc.next, sc.todo = m.first+g, nil
-	for sc.at > 0 && sc.mounts[sc.at-1].end() > sc.next {
+	sc.rewind(m.first + g)
+	return true
+}
+
+// rewind makes the group with the ordinal the next to plan.
+func (sc *scan) rewind(ordinal int) {
+	sc.next, sc.todo = ordinal, nil
+	for sc.at > 0 && sc.mounts[sc.at-1].end() > ordinal {
 		sc.at--
 	}
-	return true
 }
 
 // plan gives the requests for a group's wanted chunks: in order of offset,
@@ -184,8 +229,7 @@ func (sc *scan) launch(m *mount, r span) *flight {
 	f := &flight{span: r, mount: m, ordinal: sc.next - 1, sent: make(chan struct{}), over: make(chan struct{})}
 	m.object.flights = append(m.object.flights, f)
 	sc.queue = append(sc.queue, f)
-	sc.ahead += r.len()
-	sc.st.store.ahead += r.len()
+	sc.count(f, 1)
 	sc.sending()
 	return f
 }
@@ -204,8 +248,15 @@ func (sc *scan) claim(f *flight) {
 	if i := slices.Index(sc.queue, f); i >= 0 {
 		sc.queue = slices.Delete(sc.queue, i, i+1)
 	}
-	sc.ahead -= f.len()
-	sc.st.store.ahead -= f.len()
+	sc.count(f, -1)
+}
+
+// count adds a flight to what is under way ahead of its reader, or takes it
+// away. Store.mu is held.
+func (sc *scan) count(f *flight, sign int) {
+	sc.ahead += int64(sign) * f.len()
+	sc.st.store.ahead += int64(sign) * f.len()
+	sc.st.store.flights += sign
 }
 
 // skip takes the flights of groups that the engine has passed out of the
@@ -231,8 +282,7 @@ func (sc *scan) skip() []*flight {
 func (sc *scan) dropFlight(f *flight) {
 	f.dropped = true
 	f.mount.object.unflight(f)
-	sc.ahead -= f.len()
-	sc.st.store.ahead -= f.len()
+	sc.count(f, -1)
 	if f.err == nil {
 		sc.flying--
 	}

@@ -46,6 +46,7 @@ type Store struct {
 	mntDir   string
 	pool     pool
 	work     sync.WaitGroup // senders and savers under way
+	footers  chan struct{}  // slots for files being mounted
 	buffers  chan []byte    // of maxRequest bytes, for answers that serve several reads
 
 	mu      sync.Mutex // guards all below, and all of objects, mounts, scans and flights
@@ -54,6 +55,7 @@ type Store struct {
 	open    map[*Statement]struct{}
 	used    int64 // bytes in the cache
 	ahead   int64 // bytes asked for ahead and not yet taken
+	flights int   // requests for them
 	tick    int64 // orders the use of objects
 	number  int   // of the next statement
 	closed  bool
@@ -90,8 +92,8 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{
 		o: o, cacheDir: filepath.Join(dir, "cache"), mntDir: filepath.Join(dir, "mnt"),
-		pool:    pool{tls: o.TLS, silence: o.Silence, idle: map[string][]*conn{}},
-		buffers: make(chan []byte, 8),
+		pool:    pool{tls: o.TLS, silence: o.Silence, hosts: map[string]addresses{}, idle: map[string][]*conn{}},
+		footers: make(chan struct{}, allFooters), buffers: make(chan []byte, 8),
 		objects: map[string]*object{}, seen: map[grant]time.Time{}, open: map[*Statement]struct{}{},
 	}
 	if err := os.RemoveAll(s.mntDir); err != nil {

@@ -35,10 +35,10 @@ type object struct {
 	epoch    int   // counts evictions, so that a map written meanwhile is not put in place
 }
 
-// objectID names one version of an object. The parts cannot be confused, for
-// none but the key, which stands last, may hold a zero byte.
+// objectID names one version of an object. Who tells another size than before
+// means another object, whatever the ETag says.
 func objectID(o lake.Object) string {
-	sum := sha256.Sum256([]byte(o.Bucket + "\x00" + o.ETag + "\x00" + o.Version + "\x00" + o.Key))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %d", o.Bucket, o.Key, o.ETag, o.Version, o.Size))
 	return hex.EncodeToString(sum[:20])
 }
 
@@ -50,7 +50,7 @@ func (s *Store) acquire(o lake.Object) *object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	obj := s.objects[id]
-	if obj == nil || obj.Size != o.Size {
+	if obj == nil {
 		obj = &object{Object: o, id: id}
 		s.objects[id] = obj
 	}

@@ -111,6 +111,11 @@ func (e *Error) retriable() bool {
 	return e.Code == "RequestTimeout"
 }
 
+// throttled tells whether S3 asks to be asked less.
+func (e *Error) throttled() bool {
+	return e.Status == http.StatusServiceUnavailable || e.Status == http.StatusTooManyRequests
+}
+
 // expired tells whether newer credentials may help.
 func (e *Error) expired() bool {
 	return e.Code == "ExpiredToken" || e.Code == "ExpiredTokenException" || e.Code == "TokenRefreshRequired"

@@ -291,3 +291,61 @@ func TestCloseDropsParkedAnswers(t *testing.T) {
 		<-gone
 	}
 }
+
+func TestAThrottledScanAsksForLessAtOnce(t *testing.T) {
+	w := newWorld(t, blob.Options{})
+	o := newOutline(120, []int{40_000})
+	obj := w.put("k", o.data)
+	var mu sync.Mutex
+	refused, after := 0, 0
+	w.fail(func(n int, _ *http.Request, rw http.ResponseWriter) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if n > 1 && n <= 100 && n%2 == 0 {
+			refused++
+			refuse(rw, 503, "SlowDown", "Please reduce your request rate.")
+			return true
+		}
+		after++
+		return false
+	})
+	st, paths := mount(t, w, w.c, blob.Hint{Format: "parquet"}, obj)
+	if err := readAll(t, paths[0], o); err != nil {
+		t.Fatalf("%v: %v", err, st.Err())
+	}
+	s := st.Stats()[0]
+	if s.Retries != int64(refused) || s.Most >= 96 {
+		t.Errorf("%d refusals: %+v", refused, s)
+	}
+}
+
+func TestAnIdleStatementMakesRoom(t *testing.T) {
+	now := time.Unix(1700000000, 0)
+	var mu sync.Mutex
+	w := newWorld(t, blob.Options{MemoryBytes: 4 << 20, Now: func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return now
+	}})
+	o := newOutline(30, []int{500_000})
+	idle, idlePaths := mount(t, w, w.c, blob.Hint{Format: "parquet"}, w.put("idle", o.data))
+	mustRead(t, idlePaths[0], o.chunks[0][0][0], 500_000, o.data[4:500_004])
+	// The idle statement's answers fill the bound, so that this one gets none ahead.
+	poor, poorPaths := mount(t, w, w.c, blob.Hint{Format: "parquet"}, w.put("poor", o.data))
+	mustRead(t, poorPaths[0], o.chunks[0][0][0], 500_000, o.data[4:500_004])
+	if most := poor.Stats()[0].Most; most != 1 {
+		t.Fatalf("%d requests at once; the bound is not reached", most)
+	}
+	mu.Lock()
+	now = now.Add(3 * time.Second)
+	mu.Unlock()
+	if err := readAll(t, poorPaths[0], o); err != nil {
+		t.Fatalf("%v: %v", err, poor.Err())
+	}
+	if most := poor.Stats()[0].Most; most < 4 {
+		t.Errorf("%d requests at once after the other was idle", most)
+	}
+	if err := readAll(t, idlePaths[0], o); err != nil {
+		t.Fatalf("the idle statement: %v: %v", err, idle.Err())
+	}
+}

@@ -76,19 +76,19 @@ func (c *Client) Head(ctx context.Context, uri string) (lake.Object, error) {
 // head completes an object of which bucket and key are known. As a refused HEAD
 // gives no reason, a GET of one byte asks for it.
 func (c *Client) head(st *Statement, o lake.Object) (lake.Object, error) {
-	m := &mount{scan: st.scan(c, Hint{})}
+	sc := st.scan(c, Hint{})
 	method, r := http.MethodHead, span{}
 	var refusal error
-	for attempt := 0; ; {
+	for t := new(trial); ; {
 		c.store.mu.Lock()
-		m.scan.sending()
+		sc.sending()
 		c.store.mu.Unlock()
 		x, err := c.send(st.ctx, method, o, r, false)
 		key := ""
 		if err == nil {
 			key = x.key
 			var h http.Header
-			if _, h, err = st.await(m.scan, x, make([]byte, r.len())); err == nil {
+			if _, h, err = st.await(sc, x, make([]byte, r.len())); err == nil {
 				if refusal != nil {
 					return o, refusal
 				}
@@ -99,7 +99,7 @@ func (c *Client) head(st *Statement, o lake.Object) (lake.Object, error) {
 			method, r, refusal = http.MethodGet, span{0, 1}, err
 			continue
 		}
-		if again := st.again(m, key, err, &attempt); again != nil {
+		if again := st.again(sc, t, key, err); again != nil {
 			if e, ok := again.(*Error); ok && refusal != nil && e.Code == "" {
 				return o, refusal
 			}

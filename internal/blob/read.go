@@ -40,6 +40,7 @@ type flight struct {
 func (m *mount) read(fd int, p []byte, off int64) error {
 	s := m.scan.st.store
 	s.mu.Lock()
+	m.scan.touched = s.o.Now()
 	m.scan.stats.Read += int64(len(p))
 	m.scan.started = m.scan.started || len(p) > 0 && m.groupAt(off) >= 0
 	s.mu.Unlock()
@@ -177,7 +178,8 @@ func (m *mount) fetch(f *flight, p []byte) (int, error) {
 	}
 	x, err := f.x, f.err
 	foreign := f.mount.scan.client != sc.client
-	for got, attempt := 0, 0; ; {
+	var t trial
+	for got := 0; ; {
 		if x == nil && err == nil {
 			s.mu.Lock()
 			sc.sending()
@@ -202,7 +204,7 @@ func (m *mount) fetch(f *flight, p []byte) (int, error) {
 		}
 		// What another statement's identity was told says nothing about ours.
 		if !foreign {
-			if err = st.again(m, key, err, &attempt); err != nil {
+			if err = st.again(sc, &t, key, err); err != nil {
 				return got, err
 			}
 		}
@@ -226,6 +228,7 @@ func (m *mount) admit() {
 	m.admitted = s.o.Now()
 	s.grant(m.scan.client.o.Identity, m.object.id, m.admitted)
 	m.scan.st.tokens = min(m.scan.st.tokens+1, retryTokens)
+	m.scan.window = min(m.scan.window+1, aheadFlights)
 }
 
 // await receives an answer in the calling thread. An abort of the statement

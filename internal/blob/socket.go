@@ -124,6 +124,7 @@ type pool struct {
 	tls     *tls.Config
 	silence time.Duration
 	mu      sync.Mutex
+	hosts   map[string]addresses
 	idle    map[string][]*conn
 	count   int
 	closed  bool
@@ -182,9 +183,35 @@ func (p *pool) close() {
 	p.idle, p.count = nil, 0
 }
 
+// addresses are what a name stands for, for a while: a scan opens many
+// connections at once and one question is enough.
+type addresses struct {
+	list  []netip.Addr
+	until time.Time
+}
+
+const resolveFor = 5 * time.Second // as long as the records of S3's endpoints live
+
+func (p *pool) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	p.mu.Lock()
+	known := p.hosts[host]
+	p.mu.Unlock()
+	if time.Now().Before(known.until) {
+		return known.list, nil
+	}
+	list, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hosts[host] = addresses{list, time.Now().Add(resolveFor)}
+	return list, nil
+}
+
 // dial opens a connection. It blocks at most for the pool's silence per address.
 func (p *pool) dial(ctx context.Context, scheme, host, port string) (*conn, error) {
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	addrs, err := p.resolve(ctx, host)
 	if err != nil {
 		return nil, err
 	}

@@ -60,6 +60,7 @@ var errClosed = errors.New("the statement is over")
 
 const (
 	footerFlights = 64       // footers of one scan under way at once
+	allFooters    = 192      // footers of the process
 	maxFooter     = 64 << 20 // a longer footer is left to the engine
 )
 
@@ -90,8 +91,10 @@ func (st *Statement) Mount(ctx context.Context, c *Client, objects []lake.Object
 	workers.Go(func() {
 		for i, m := range sc.mounts {
 			slots <- struct{}{}
+			st.store.footers <- struct{}{}
 			workers.Go(func() {
 				ready[i] <- m.prepare(objects[i], hint.Format == "parquet")
+				<-st.store.footers
 				<-slots
 			})
 		}
@@ -109,7 +112,7 @@ func (st *Statement) Mount(ctx context.Context, c *Client, objects []lake.Object
 
 // scan opens a scan of this statement.
 func (st *Statement) scan(c *Client, hint Hint) *scan {
-	sc := &scan{st: st, client: c, stats: Stats{Table: hint.Table}, furthest: -1}
+	sc := &scan{st: st, client: c, stats: Stats{Table: hint.Table}, furthest: -1, window: aheadFlights}
 	if hint.Columns != nil {
 		sc.wanted = map[string]bool{}
 		for _, name := range hint.Columns {
@@ -141,6 +144,9 @@ func (m *mount) prepare(o lake.Object, parquet bool) error {
 		if o, err = m.scan.client.head(st, o); err != nil {
 			return err
 		}
+	}
+	if o.Size < 0 {
+		return sqlerr.New(sqlerr.Corrupt, "%s is listed with %d bytes", o.URI(), o.Size)
 	}
 	if err := m.attach(o); err != nil {
 		return err
@@ -327,13 +333,20 @@ func (st *Statement) abort(cause error) {
 }
 
 const (
-	retryTokens = 1000 // of one statement: a repetition costs ten, a good answer gives one back
+	retryTokens = 2000 // of one statement: a repetition costs ten, a good answer gives one back
 	maxAttempts = 6    // of one request
 )
 
-// again decides about a failed request: nil to repeat it after a wait, else the
-// error to give up with.
-func (st *Statement) again(m *mount, key string, err error, attempt *int) error {
+// trial is what one request has been through.
+type trial struct {
+	attempts int
+	renewed  bool
+}
+
+// again decides about a failed request: nil to repeat it, after a wait if need
+// be, else the error to give up with. key is the id of the credentials that
+// signed it.
+func (st *Statement) again(sc *scan, t *trial, key string, err error) error {
 	e, ok := errors.AsType[*Error](err)
 	switch {
 	case st.ctx.Err() != nil:
@@ -342,29 +355,28 @@ func (st *Statement) again(m *mount, key string, err error, attempt *int) error 
 		return err
 	case errors.Is(err, errIdleClosed):
 		return nil
-	case e.expired() && *attempt == 0:
-		*attempt++
-		if m.scan.client.renew(key) {
-			return nil
-		}
-		return err
+	case e.expired() && !t.renewed && sc.client.renew(key):
+		t.renewed = true
+		return nil
 	case !e.retriable():
 		return err
 	}
-	*attempt++
+	t.attempts++
 	st.store.mu.Lock()
 	st.tokens -= 10
-	enough := st.tokens > 0 && *attempt < maxAttempts
-	m.scan.stats.Retries++
+	enough := st.tokens > 0 && t.attempts < maxAttempts
+	sc.stats.Retries++
+	if e.throttled() {
+		sc.window = max(sc.window/2, inline)
+	}
 	st.store.mu.Unlock()
 	if !enough {
-		return &Error{
-			Op: e.Op, URI: e.URI, Status: e.Status, Code: e.Code, Message: e.Message, RequestID: e.RequestID,
-			ServerTime: e.ServerTime, LocalTime: e.LocalTime, final: true,
-			Err: sqlerr.New(sqlerr.Unreachable, "read %s: no answer after %d attempts: %s", e.URI, *attempt, e.Error()),
-		}
+		gaveUp := *e
+		gaveUp.final = true
+		gaveUp.Err = sqlerr.New(sqlerr.Unreachable, "read %s: no answer after %d attempts: %s", e.URI, t.attempts, e.Error())
+		return &gaveUp
 	}
-	timer := time.NewTimer(st.store.o.Backoff(*attempt))
+	timer := time.NewTimer(st.store.o.Backoff(t.attempts))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
