@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,8 +17,9 @@ import (
 
 // echo is a service of any name that answers OK, or shows its errors as text.
 type echo struct {
-	name   string
-	silent bool // asks for no decision
+	name    string
+	silent  bool // asks for no decision
+	unknown bool // has no entry for the action
 }
 
 func (e echo) Name() string { return e.name }
@@ -26,6 +28,9 @@ func (e echo) Needs(c *sandbox.Call) ([]sandbox.Need, error) {
 	c.Action = e.name + ":Echo"
 	if e.silent {
 		return nil, nil
+	}
+	if e.unknown {
+		return nil, errors.New("no such action")
 	}
 	return []sandbox.Need{{Action: c.Action, Resource: iam.Resource{ARN: "*", Account: c.Caller.Principal.Account}}}, nil
 }
@@ -164,7 +169,8 @@ func TestExpiredSessionIsTold(t *testing.T) {
 	}
 }
 
-// A service that forgets its check lets nobody in.
+// A service that forgets its check lets nobody in, nor does one without an
+// entry for the action.
 func TestCallWithoutDecisionIsDenied(t *testing.T) {
 	l := open(t, sandbox.Options{})
 	l.Add(echo{name: "glue", silent: true})
@@ -175,6 +181,11 @@ func TestCallWithoutDecisionIsDenied(t *testing.T) {
 	}
 	status, text = l.call(t, l.root, "s3", "us-east-1", l.Now(), "GET", "/b/k", "")
 	if status != 403 || !strings.Contains(text, "AccessDenied|Access Denied") {
+		t.Errorf("got %d %s", status, text)
+	}
+	l.Add(echo{name: "kms", unknown: true})
+	status, text = l.call(t, l.root, "kms", "us-east-1", l.Now(), "POST", "/", "{}", "X-Amz-Target", "KMS.Rocket")
+	if status != 400 || !strings.Contains(text, "AccessDeniedException") {
 		t.Errorf("got %d %s", status, text)
 	}
 	status, text = l.call(t, l.root, "iam", "us-east-1", l.Now(), "POST", "/", "Action=LaunchRocket&Version=2010-05-08",

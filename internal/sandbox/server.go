@@ -27,7 +27,7 @@ import (
 
 // Options say where a sandbox lives and what it begins with.
 type Options struct {
-	// Dir holds the sandbox's database, its sealing key and, in a world made
+	// Dir holds the sandbox's database, the master key and, in a world made
 	// without a file, root.json with the root user's keys. It is made if
 	// missing.
 	Dir   string
@@ -132,7 +132,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 func (s *Server) call(a *answer, c *Call, service Service) {
 	needs, err := service.Needs(c)
 	if err != nil {
-		s.refuse(a, c, err)
+		s.refuse(a, c, undeclared(c, err))
 		return
 	}
 	fault := s.faults.pick(c.Service, c.Action)
@@ -163,10 +163,25 @@ func (s *Server) call(a *answer, c *Call, service Service) {
 	}
 }
 
+// undeclared turns any error of Needs that is not AWS's own into a denial: the
+// action has no entry in the service's table.
+func undeclared(c *Call, err error) error {
+	var api *APIError
+	var auth *sigv4.Error
+	if errors.As(err, &api) || errors.As(err, &auth) {
+		return err
+	}
+	c.server.log.Warn("call without an entry in the table of needs was denied", "service", c.Service, "action", c.Action,
+		"request", c.RequestID, "error", err)
+	return fmt.Errorf("%w: %w", deniedByDefault(c), err)
+}
+
 // refuse answers any error of a call.
 func (s *Server) refuse(a *answer, c *Call, err error) {
 	if c.Service == "" {
-		c.Service, _ = s.appearance(c)
+		service, _ := s.appearance(c)
+		c.become(service)
+		c.Action = c.announced()
 	}
 	var api *APIError
 	var auth *sigv4.Error
@@ -174,6 +189,7 @@ func (s *Server) refuse(a *answer, c *Call, err error) {
 	case errors.As(err, &api):
 	case errors.As(err, &auth):
 		api = AuthError(c.Service, auth)
+		c.Caller.AccessKeyID = auth.AccessKeyID
 	default:
 		s.log.Error("call broke", "service", c.Service, "action", c.Action, "request", c.RequestID, "error", err)
 		api = internalError(c.Service)
@@ -203,17 +219,15 @@ func (s *Server) fail(a *answer, c *Call, err *APIError) {
 
 // identify fills in who signed the call.
 func (s *Server) identify(c *Call, result *sigv4.Result) error {
-	c.Body, c.Region, c.Service = result.Body, result.Region, result.Service
+	c.Body, c.Region = result.Body, result.Region
 	if result.Anonymous {
 		c.Region = "us-east-1"
 		return nil
 	}
+	c.become(result.Service)
 	who, err := s.world.Identify(result.AccessKeyID, result.SessionToken)
 	if err != nil {
 		return err
-	}
-	if speaks(c.Service) == s3Protocol {
-		c.RequestID = strings.ToUpper(strings.ReplaceAll(c.RequestID, "-", ""))[:16]
 	}
 	c.who = who
 	c.Caller = Caller{Principal: who.Principal, AccessKeyID: who.AccessKeyID, Presigned: result.Presigned, Tags: who.Tags}
@@ -239,7 +253,7 @@ func (s *Server) route(c *Call) (Service, *APIError) {
 	looks, sure := s.appearance(c)
 	signed := c.Service
 	if c.who == nil {
-		c.Service = looks
+		c.become(looks)
 		if looks == "s3" || c.action() == "AssumeRoleWithWebIdentity" {
 			if err := c.readForm(); err != nil {
 				return nil, internalError(looks)
@@ -251,7 +265,7 @@ func (s *Server) route(c *Call) (Service, *APIError) {
 		return nil, unsignedError(looks)
 	}
 	if sure && looks != signed && s.services[looks] != nil {
-		c.Service = looks
+		c.become(looks)
 		return nil, wrongService(looks, signed)
 	}
 	service := s.services[signed]
@@ -325,6 +339,26 @@ func (c *Call) Form() url.Values {
 		return url.Values{}
 	}
 	return c.form
+}
+
+// become makes the call one of a service; S3's request ids are shorter.
+func (c *Call) become(service string) {
+	c.Service = service
+	if id := strings.ReplaceAll(c.RequestID, "-", ""); speaks(service) == s3Protocol && len(id) > 16 {
+		c.RequestID = strings.ToUpper(id[:16])
+	}
+}
+
+// announced is the action that the request names, for the log of calls that
+// no service has seen; empty where the method and path say it.
+func (c *Call) announced() string {
+	if _, name, ok := strings.Cut(c.Request.Header.Get("X-Amz-Target"), "."); ok {
+		return c.Service + ":" + name
+	}
+	if name := c.action(); name != "" {
+		return c.Service + ":" + name
+	}
+	return ""
 }
 
 func (c *Call) action() string { return c.form.Get("Action") }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -67,6 +68,10 @@ func TestDurations(t *testing.T) {
 	}
 	if got := out.Credentials.Expiration.Sub(l.Now()).Seconds(); got < 3590 || got > 3600 {
 		t.Errorf("session ends in %v s", got)
+	}
+	for arn, text := range map[string]string{"role-without-anything": "role-without-anything is invalid", "arn:aws:iam::111111111111:user/ann": "Request ARN is invalid"} {
+		_, _, err = l.assume(t, ann, "a", func(in *awssts.AssumeRoleInput) { in.RoleArn = &arn })
+		wantCode(t, err, "ValidationError", text)
 	}
 	_, _, err = l.assume(t, a, "a")
 	wantCode(t, err, "AccessDenied", "because no role trust policy allows")
@@ -188,4 +193,32 @@ func TestGetSessionTokenActsAsTheUser(t *testing.T) {
 	}
 	_, err = l.sts(key).DecodeAuthorizationMessage(ctx, &awssts.DecodeAuthorizationMessageInput{EncodedMessage: aws.String("nonsense")})
 	wantCode(t, err, "InvalidAuthorizationMessageException", "Message is not valid")
+}
+
+func TestManyCallersAndChangesAtOnce(t *testing.T) {
+	l := chain(t)
+	ctx, root := context.Background(), l.iam(aws.Credentials{AccessKeyID: "AKIAROOTROOTROOTROO1", SecretAccessKey: "rootsecret1"})
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			for range 5 {
+				a, _, err := l.assume(t, ann, "a")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := l.iam(a).ListUsers(ctx, nil); err != nil {
+					t.Error(err)
+				}
+				name := fmt.Sprint("u", i)
+				if _, err := root.CreateUser(ctx, &awsiam.CreateUserInput{UserName: &name}); err != nil {
+					t.Error(err)
+				}
+				if _, err := root.DeleteUser(ctx, &awsiam.DeleteUserInput{UserName: &name}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
 }

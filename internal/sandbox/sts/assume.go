@@ -78,6 +78,13 @@ func readAssumption(form url.Values, required ...string) (*assumption, error) {
 	if err := check.Err(); err != nil {
 		return nil, err
 	}
+	// Assumed: both texts are seen in the wild, not documented.
+	switch parts := strings.SplitN(a.arn, ":", 6); {
+	case len(parts) != 6 || parts[0] != "arn":
+		return nil, query.Invalid(a.arn + " is invalid")
+	case parts[2] != "iam" || !strings.HasPrefix(parts[5], "role/"):
+		return nil, query.Invalid("Request ARN is invalid")
+	}
 	if text := form.Get("DurationSeconds"); text != "" {
 		a.seconds, _ = strconv.Atoi(text)
 	}

@@ -2,6 +2,7 @@ package world
 
 import (
 	"strings"
+	"sync"
 
 	"lakeport/internal/iam"
 )
@@ -138,4 +139,29 @@ func (s *State) TrustPolicy(arn string) *iam.Policy {
 		p.Document = r.Trust.Parsed()
 	}
 	return p
+}
+
+// cache keeps a bounded number of answers and forgets all when it is full.
+// The zero cache is empty.
+type cache[K comparable, V any] struct {
+	mu sync.RWMutex
+	m  map[K]V
+}
+
+const cacheLimit = 8192
+
+func (c *cache[K, V]) get(k K) (V, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	v, ok := c.m[k]
+	return v, ok
+}
+
+func (c *cache[K, V]) put(k K, v V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m == nil || len(c.m) >= cacheLimit {
+		c.m = map[K]V{}
+	}
+	c.m[k] = v
 }

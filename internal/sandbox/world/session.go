@@ -1,14 +1,16 @@
 package world
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"lakeport/internal/iam"
@@ -92,7 +94,7 @@ func (w *World) Issue(s *Session) (token string, percent int, err error) {
 	if short := minToken - len(plain); short > 0 {
 		plain = append(plain, make([]byte, short)...)
 	}
-	token = base64.StdEncoding.EncodeToString(w.seal.seal(plain, tokenLabel))
+	token = base64.StdEncoding.EncodeToString(w.box.Seal(plain, tokenLabel))
 	s.prepare()
 	w.sessions.put(token, s)
 	return token, percent, nil
@@ -124,7 +126,7 @@ func (w *World) session(token string) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode session token: %w", err)
 	}
-	plain, err := w.seal.open(sealed, tokenLabel)
+	plain, err := w.box.Unseal(sealed, tokenLabel)
 	if err != nil {
 		return nil, fmt.Errorf("open session token: %w", err)
 	}
@@ -299,7 +301,7 @@ func (w *World) LastUse(id string) (Use, bool) {
 
 // SealMessage makes what DecodeAuthorizationMessage turns back into text.
 func (w *World) SealMessage(text string) string {
-	return base64.RawURLEncoding.EncodeToString(w.seal.seal(deflate([]byte(text)), "message"))
+	return base64.RawURLEncoding.EncodeToString(w.box.Seal(deflate([]byte(text)), "message"))
 }
 
 // OpenMessage reads what SealMessage made.
@@ -308,34 +310,25 @@ func (w *World) OpenMessage(sealed string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("decode authorization message: %w", err)
 	}
-	if b, err = w.seal.open(b, "message"); err != nil {
+	if b, err = w.box.Unseal(b, "message"); err != nil {
 		return "", fmt.Errorf("open authorization message: %w", err)
 	}
 	b, err = inflate(b, 1<<20)
 	return string(b), err
 }
 
-// cache keeps a bounded number of answers and forgets all when it is full.
-// The zero cache is empty.
-type cache[K comparable, V any] struct {
-	mu sync.RWMutex
-	m  map[K]V
-}
-
-const cacheLimit = 8192
-
-func (c *cache[K, V]) get(k K) (V, bool) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	v, ok := c.m[k]
-	return v, ok
-}
-
-func (c *cache[K, V]) put(k K, v V) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.m == nil || len(c.m) >= cacheLimit {
-		c.m = map[K]V{}
+// deflate packs a session's facts as tightly as is worth it.
+func deflate(b []byte) []byte {
+	var out bytes.Buffer
+	w, err := flate.NewWriter(&out, flate.BestCompression)
+	if err != nil {
+		panic(err) // the level is a constant
 	}
-	c.m[k] = v
+	w.Write(b)
+	w.Close()
+	return out.Bytes()
+}
+
+func inflate(b []byte, limit int64) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(b)), limit))
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,7 +27,7 @@ import (
 // Options say where a World lives.
 type Options struct {
 	DB    *bbolt.DB        // open; the caller closes it after the World
-	Dir   string           // holds the sealing key and root.json
+	Dir   string           // holds the master key and root.json
 	File  io.Reader        // a world file for a database without a world; nil makes one account with root keys
 	Reset bool             // forget the identities that the database holds, then read File
 	Now   func() time.Time // nil means time.Now
@@ -35,7 +36,7 @@ type Options struct {
 // World is the identities. It may be used by many goroutines at once.
 type World struct {
 	db     *bbolt.DB
-	seal   *sealer
+	box    *secret.Box
 	now    func() time.Time
 	state  atomic.Pointer[State]
 	change sync.Mutex // held by Update
@@ -52,11 +53,11 @@ var (
 
 // Open reads the world of the database, or makes one from o.File.
 func Open(o Options) (*World, error) {
-	seal, err := openSealer(o.Dir)
+	box, err := secret.Open(o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	w := &World{db: o.DB, seal: seal, now: o.Now}
+	w := &World{db: o.DB, box: box, now: o.Now}
 	if w.now == nil {
 		w.now = time.Now
 	}
@@ -125,6 +126,27 @@ func (w *World) found(dir string) error {
 	})
 }
 
+// writeSynced writes a file that only its owner reads, whole or not at all,
+// and has it on disk when it returns.
+func writeSynced(path string, data []byte) error {
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
 // NewAccessKey makes an active long-term key of account, kept by no one yet.
 func (w *World) NewAccessKey(account string) AccessKey {
 	return AccessKey{identifier(prefixKey, account), secret.New(newSecret()), true, w.Now()}
@@ -149,7 +171,7 @@ func (w *World) Close() error {
 		return err
 	}
 	return w.db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket(worldBucket).Put([]byte(usedKey), w.seal.seal(text, usedKey))
+		return tx.Bucket(worldBucket).Put([]byte(usedKey), w.box.Seal(text, usedKey))
 	})
 }
 
@@ -205,7 +227,7 @@ func (w *World) commit(changes map[string][]byte) error {
 			if text == nil {
 				err = b.Delete([]byte(key))
 			} else {
-				err = b.Put([]byte(key), w.seal.seal(text, key))
+				err = b.Put([]byte(key), w.box.Seal(text, key))
 			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", key, err)
@@ -225,9 +247,9 @@ func (w *World) load() error {
 		}
 		return b.ForEach(func(k, v []byte) error {
 			key := string(k)
-			text, err := w.seal.open(v, key)
+			text, err := w.box.Unseal(v, key)
 			if err != nil {
-				return fmt.Errorf("open record %s: %w: it was sealed with another %s", key, err, keyFile)
+				return fmt.Errorf("open record %s: %w", key, err)
 			}
 			if key == usedKey {
 				return w.loadUses(text)

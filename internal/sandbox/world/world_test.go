@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"lakeport/internal/iam"
+	"lakeport/internal/secret"
 )
 
 func openAt(t testing.TB, dir, file string, reset bool) (*World, error) {
@@ -117,7 +118,7 @@ func TestAcknowledgedChangesAreOnDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		killed := t.TempDir()
-		for _, name := range []string{"sandbox.db", "sandbox.key"} {
+		for _, name := range []string{"sandbox.db", "master.key"} {
 			b, err := os.ReadFile(filepath.Join(dir, name))
 			if err != nil {
 				t.Fatal(err)
@@ -286,11 +287,11 @@ func FuzzWorldFile(f *testing.F) {
 
 func FuzzToken(f *testing.F) {
 	dir := f.TempDir()
-	seal, err := openSealer(dir)
+	box, err := secret.Open(dir)
 	if err != nil {
 		f.Fatal(err)
 	}
-	w := &World{seal: seal, now: time.Now}
+	w := &World{box: box, now: time.Now}
 	token, _, err := w.Issue(&Session{Account: "111111111111", Subject: "111111111111"})
 	if err != nil {
 		f.Fatal(err)
