@@ -132,8 +132,8 @@ func (c *session) creatable(ctx context.Context, n tableName, st *syntax.CreateT
 		return refuse("AGGREGATE KEY", st.Key.Pos)
 	case len(st.Rollups) > 0:
 		return refuse("ROLLUP", st.Rollups[0].Pos)
-	case st.PartitionBy != nil && len(st.PartitionBy.Definitions) > 0:
-		return refuse("PARTITION BY with listed partitions", st.PartitionBy.Pos)
+	case st.PartitionBy != nil && len(st.PartitionBy.Definitions) > 0 && !st.Query.IsZero():
+		return refuse("CREATE TABLE … AS with listed partitions", st.PartitionBy.Pos)
 	}
 	for _, col := range st.Columns {
 		switch {
@@ -218,8 +218,9 @@ func (c *session) createColumns(ctx context.Context, n tableName, st *syntax.Cre
 		isKey[strings.ToLower(k)] = true
 	}
 	parts := make([]string, len(st.Columns))
+	types := map[string]lake.Type{}
 	for i, col := range st.Columns {
-		said, sql, err := c.column(ctx, col, text)
+		said, sql, typ, err := c.column(ctx, col, text)
 		if err != nil {
 			return err
 		}
@@ -234,7 +235,13 @@ func (c *session) createColumns(ctx context.Context, n tableName, st *syntax.Cre
 			}
 		}
 		d.Columns = append(d.Columns, said)
-		parts[i] = sql
+		parts[i], types[strings.ToLower(col.Name.Name)] = sql, typ
+	}
+	if d.Partitions, err = partitionsOf(st, types, text); err != nil {
+		return err
+	}
+	if where := belongs(d.Partitions); where != "" {
+		parts = append(parts, "CHECK ("+where+")")
 	}
 	return c.atomically(ctx, func() error {
 		if _, err := c.conn.Exec(ctx, "CREATE TABLE "+n.internal()+" ("+strings.Join(parts, ", ")+")"); err != nil {
@@ -246,10 +253,10 @@ func (c *session) createColumns(ctx context.Context, n tableName, st *syntax.Cre
 
 // column spells a column for the engine. A declared length becomes a check, so
 // that a value that is too long is refused as StarRocks refuses it.
-func (c *session) column(ctx context.Context, col syntax.ColumnDef, text string) (declared, string, error) {
+func (c *session) column(ctx context.Context, col syntax.ColumnDef, text string) (declared, string, lake.Type, error) {
 	t, spelled, err := columnType(col.Type)
 	if err != nil {
-		return declared{}, "", sqlerr.From(err).WithPos(text, int(col.Type.Pos))
+		return declared{}, "", t, sqlerr.From(err).WithPos(text, int(col.Type.Pos))
 	}
 	said := declared{Name: col.Name.Name, Type: spelled, NotNull: col.Null == syntax.NotNull}
 	name := lake.QuoteName(col.Name.Name)
@@ -263,7 +270,7 @@ func (c *session) column(ctx context.Context, col syntax.ColumnDef, text string)
 	if !col.Default.IsZero() {
 		value, err := c.defaultValue(ctx, col.Default, t, text)
 		if err != nil {
-			return said, "", err
+			return said, "", t, err
 		}
 		shown := col.Default.Text
 		if v, literal := col.Default.Literal(); literal {
@@ -279,7 +286,7 @@ func (c *session) column(ctx context.Context, col syntax.ColumnDef, text string)
 		}
 		sql += fmt.Sprintf(" CHECK (%s(%s) <= %d)", measure, name, n)
 	}
-	return said, sql, nil
+	return said, sql, t, nil
 }
 
 // length is the declared length of a string in bytes, 0 if it has none.

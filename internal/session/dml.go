@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -38,8 +39,8 @@ func (c *session) insert(ctx context.Context, st *syntax.Insert, text string, w 
 	switch {
 	case !st.With.IsZero():
 		return refuse("WITH before INSERT", st.With.Pos)
-	case len(st.Partitions) > 0 || len(st.Static) > 0:
-		return refuse("INSERT into named partitions", st.Pos)
+	case len(st.Static) > 0:
+		return refuse("INSERT into partitions by value", st.Pos)
 	case st.Label != nil:
 		return refuse("INSERT WITH LABEL", st.Label.Pos)
 	}
@@ -51,6 +52,10 @@ func (c *session) insert(ctx context.Context, st *syntax.Insert, text string, w 
 	if err != nil {
 		return err
 	}
+	where, err := t.within(st.Partitions, text)
+	if err != nil {
+		return err
+	}
 	p, err := c.plan(ctx, st.Query, text)
 	if err != nil {
 		return err
@@ -58,23 +63,58 @@ func (c *session) insert(ctx context.Context, st *syntax.Insert, text string, w 
 	defer p.close()
 	var affected int64
 	err = c.atomically(ctx, func() error {
+		outside, err := c.outside(ctx, t, where)
+		if err != nil {
+			return err
+		}
 		if st.Overwrite {
-			if _, err := c.conn.Exec(ctx, "DELETE FROM "+t.name.internal()); err != nil {
+			if _, err := c.conn.Exec(ctx, "DELETE FROM "+t.name.internal()+only(where)); err != nil {
 				return err
 			}
 		}
-		var err error
 		if t.def.upserts() {
 			affected, err = c.upsert(ctx, t, names, st.ByName, p.sql)
 		} else {
 			affected, err = c.conn.Exec(ctx, "INSERT INTO "+t.name.internal()+into(names, st.ByName)+p.sql)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		if now, err := c.outside(ctx, t, where); err != nil || now != outside {
+			return errors.Join(err, sqlerr.New(sqlerr.Invalid, "Insert has filtered data: a row does not belong to the named partitions").With(sqlerr.Filtered))
+		}
+		return nil
 	})
 	if err != nil {
 		return filtered(p.explain(ctx, err))
 	}
 	return w.Done(wire.Done{Tag: "INSERT", Affected: affected, Info: insertInfo()})
+}
+
+// only restricts a change to the rows of a condition, all if it is "".
+func only(where string) string {
+	if where == "" {
+		return ""
+	}
+	return " WHERE " + where
+}
+
+// outside counts the rows that a condition leaves out: an INSERT into named
+// partitions may not add to them.
+func (c *session) outside(ctx context.Context, t *described, where string) (int64, error) {
+	if where == "" {
+		return 0, nil
+	}
+	rows, err := c.conn.Query(ctx, "SELECT count(*) FROM "+t.name.internal()+" WHERE NOT ("+where+")")
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	chunk, err := rows.Next(ctx)
+	if err != nil || chunk == nil {
+		return 0, err
+	}
+	return chunk.Columns[0].Data.([]int64)[0], nil
 }
 
 // insertInfo is what StarRocks says of a finished INSERT.
@@ -85,10 +125,16 @@ func insertInfo() string {
 // filtered words a refused row as StarRocks' strict mode does.
 func filtered(err error) error {
 	e := sqlerr.From(err)
-	if e.Kind == sqlerr.Conflict && strings.Contains(e.Msg, "onstraint") {
-		return (&sqlerr.Error{Kind: sqlerr.Invalid, Msg: "Insert has filtered data: " + e.Msg, Hint: e.Hint, Err: err}).With(sqlerr.Filtered)
+	if e.Kind != sqlerr.Conflict || !strings.Contains(e.Msg, "onstraint") {
+		return err
 	}
-	return err
+	why := e.Msg
+	if strings.Contains(why, "strlen") || strings.Contains(why, "octet_length") {
+		why = "a value is longer than its column: " + why
+	} else if strings.Contains(strings.ToLower(why), "coalesce") {
+		why = "a row belongs to none of the table's partitions"
+	}
+	return (&sqlerr.Error{Kind: sqlerr.Invalid, Msg: "Insert has filtered data: " + why, Hint: e.Hint, Err: err}).With(sqlerr.Filtered)
 }
 
 func into(names []string, byName bool) string {
@@ -195,16 +241,20 @@ func (t *described) updatable(set syntax.Assignment, text string) (string, error
 }
 
 func (c *session) delete(ctx context.Context, st *syntax.Delete, text string, w wire.ResultWriter) error {
-	if len(st.Partitions) > 0 {
-		return sqlerr.New(sqlerr.Unsupported, "DELETE from named partitions is not built yet").WithPos(text, int(st.Partitions[0].Pos))
-	}
 	t, err := c.target(ctx, st.Table, "DELETE")
 	if err != nil {
 		return err
 	}
+	where, err := t.within(st.Partitions, text)
+	if err != nil {
+		return err
+	}
+	if where != "" {
+		where = "(" + where + ") AND "
+	}
 	as := rowAlias(st.Table, st.Alias)
 	query := gather(st.With, []string{as + ".rowid AS lakeport_row"}, st.Table, as, st.Using, st.Where)
-	affected, err := c.byRow(ctx, query, "DELETE FROM "+t.name.internal()+" WHERE rowid IN (SELECT lakeport_row FROM "+stage+")")
+	affected, err := c.byRow(ctx, query, "DELETE FROM "+t.name.internal()+" WHERE "+where+"rowid IN (SELECT lakeport_row FROM "+stage+")")
 	if err != nil {
 		return err
 	}
@@ -258,14 +308,18 @@ func (c *session) byRow(ctx context.Context, query, change string) (affected int
 }
 
 func (c *session) truncate(ctx context.Context, st *syntax.Truncate, text string, w wire.ResultWriter) error {
-	if len(st.Partitions) > 0 || len(st.Static) > 0 {
-		return sqlerr.New(sqlerr.Unsupported, "TRUNCATE of named partitions is not built yet").WithPos(text, int(st.Pos))
+	if len(st.Static) > 0 {
+		return sqlerr.New(sqlerr.Unsupported, "TRUNCATE of partitions by value is not built yet").WithPos(text, int(st.Pos))
 	}
 	t, err := c.target(ctx, st.Table, "TRUNCATE")
 	if err != nil {
 		return err
 	}
-	if _, err := c.conn.Exec(ctx, "DELETE FROM "+t.name.internal()); err != nil {
+	where, err := t.within(st.Partitions, text)
+	if err != nil {
+		return err
+	}
+	if _, err := c.conn.Exec(ctx, "DELETE FROM "+t.name.internal()+only(where)); err != nil {
 		return err
 	}
 	return ok(w, "TRUNCATE TABLE")

@@ -343,7 +343,12 @@ func (c *session) showPartitions(ctx context.Context, st *syntax.ShowPartitions,
 	}
 	if t.external == nil {
 		r := relation{columns: columns("PartitionId#", "PartitionName", "State", "PartitionKey", "Range", "DistributionKey", "Buckets#", "RowCount#")}
-		r.add(1, n.table, "NORMAL", "", "", "", nil, nil)
+		for i, p := range t.def.Partitions {
+			r.add(i+1, p.Name, "NORMAL", t.def.Partition, p.Values, t.def.Distribution, nil, nil)
+		}
+		if len(t.def.Partitions) == 0 {
+			r.add(1, n.table, "NORMAL", t.def.Partition, "", t.def.Distribution, nil, nil)
+		}
 		return c.answer(ctx, r, "PartitionName", st.Filter, text, w)
 	}
 	parts, err := t.external.Catalog.Partitions(ctx, t.external)
@@ -494,7 +499,14 @@ func (t *described) internalClauses() string {
 		b.WriteString("COMMENT " + syntax.Quote(d.Comment) + "\n")
 	}
 	if d.Partition != "" {
-		b.WriteString("PARTITION BY " + d.Partition + "\n")
+		b.WriteString("PARTITION BY " + d.Partition)
+		for i, p := range d.Partitions {
+			b.WriteString(map[bool]string{true: "\n(", false: ",\n"}[i == 0] + "PARTITION " + p.Name + " VALUES " + p.Values)
+		}
+		if len(d.Partitions) > 0 {
+			b.WriteString(")")
+		}
+		b.WriteString("\n")
 	}
 	if d.Distribution != "" {
 		b.WriteString("DISTRIBUTED BY " + d.Distribution + " \n")

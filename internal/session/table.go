@@ -25,6 +25,7 @@ type definition struct {
 	Distribution string      `json:"distribution,omitempty"`
 	OrderBy      []string    `json:"order_by,omitempty"`
 	Properties   [][2]string `json:"properties,omitempty"`
+	Partitions   []partition `json:"partitions,omitempty"`
 	Columns      []declared  `json:"columns"`
 }
 
