@@ -18,8 +18,8 @@ var calls map[string]func(w *writer, i int, args []arg) bool
 
 func init() {
 	cast := func(w *writer, i int, args []arg) bool { return w.cast(i, args) }
-	add := func(w *writer, i int, args []arg) bool { return w.dateAdd(i, args, "plus", "days_add") }
-	sub := func(w *writer, i int, args []arg) bool { return w.dateAdd(i, args, "minus", "days_sub") }
+	add := func(w *writer, i int, args []arg) bool { return w.dateAdd(i, args, "plus", 1) }
+	sub := func(w *writer, i int, args []arg) bool { return w.dateAdd(i, args, "minus", -1) }
 	highest := func(w *writer, i int, args []arg) bool { return w.extreme(i, args, "DESC") }
 	lowest := func(w *writer, i int, args []arg) bool { return w.extreme(i, args, "ASC") }
 	unit := func(w *writer, i int, args []arg) bool { return w.unitFirst(i, args) }
@@ -39,6 +39,7 @@ func init() {
 		"array_agg_distinct": distinctAgg("list"), "multi_distinct_count": distinctAgg("count"), "multi_distinct_sum": distinctAgg("sum"),
 		"md5sum": (*writer).md5sum, "percentile_approx": (*writer).percentileApprox,
 	}
+	defineUnits()
 }
 
 // call writes the call whose name stands at i and whose last token is before
@@ -312,15 +313,39 @@ func (w *writer) pairs(i int, args []arg) {
 }
 
 // dateAdd writes date_add(d, INTERVAL n u) and date_add(d, days).
-func (w *writer) dateAdd(i int, args []arg, interval, days string) bool {
+func (w *writer) dateAdd(i int, args []arg, name string, sign int) bool {
 	if len(args) != 2 {
 		return false
 	}
-	name := days
-	if w.is(args[1].from, "INTERVAL") {
-		name = interval
+	if !w.is(args[1].from, "INTERVAL") {
+		return w.addUnits(i, args, "day", sign)
 	}
 	return w.wrap(i, macro(name)+"(", args, ")")
+}
+
+// addUnits writes months_add(d, n) and its like.
+func (w *writer) addUnits(i int, args []arg, unit string, sign int) bool {
+	if len(args) != 2 {
+		return false
+	}
+	w.put(i, macro("timestampadd")+"('"+unit+"', ")
+	if sign < 0 {
+		w.put(i, "-")
+	}
+	w.wrap(i, "(", args[1:], "), ")
+	return w.wrap(i, "", args[:1], ")")
+}
+
+// defineUnits adds years_add, years_sub, years_diff and so on for all units.
+func defineUnits() {
+	for unit := range strings.FieldsSeq("year quarter month week day hour minute second millisecond microsecond") {
+		calls[unit+"s_add"] = func(w *writer, i int, args []arg) bool { return w.addUnits(i, args, unit, 1) }
+		calls[unit+"s_sub"] = func(w *writer, i int, args []arg) bool { return w.addUnits(i, args, unit, -1) }
+		calls[unit+"s_diff"] = func(w *writer, i int, args []arg) bool {
+			return len(args) == 2 && w.wrap(i, macro("date_diff")+"('"+unit+"', ", args, ")")
+		}
+	}
+	calls["add_months"] = calls["months_add"]
 }
 
 // unitFirst quotes the unit of timestampdiff(DAY, a, b).
@@ -396,160 +421,4 @@ func (w *writer) md5sum(i int, args []arg) bool {
 // percentileApprox drops the compression, StarRocks' third argument.
 func (w *writer) percentileApprox(i int, args []arg) bool {
 	return len(args) >= 2 && w.wrap(i, "approx_quantile(", args[:2], ")")
-}
-
-// lambdaCall writes f(lambda, array, ..), whose arrays come first in DuckDB.
-// More than one array is zipped; outer is applied to the result.
-func lambdaCall(name, outer string) func(w *writer, i int, args []arg) bool {
-	return func(w *writer, i int, args []arg) bool {
-		if len(args) < 2 {
-			return false
-		}
-		at := 0
-		names, arrow := w.lambdaHead(args[0].from)
-		if names == nil {
-			at = len(args) - 1
-			if names, arrow = w.lambdaHead(args[at].from); names == nil {
-				return name == "list_filter" && len(args) == 2 && w.filterByFlags(i, args)
-			}
-		}
-		fn, arrays := args[at], append(append([]arg(nil), args[:at]...), args[at+1:]...)
-		if len(names) != len(arrays) {
-			w.fail(sqlerr.Invalid, fn.from, "the lambda has %d parameters for %d arrays", len(names), len(arrays))
-			return true
-		}
-		if outer != "" {
-			w.put(i, outer+"(")
-		}
-		w.put(i, name+"(")
-		w.zipped(i, arrays)
-		w.put(fn.from, ", ")
-		w.body(names, arrow, fn.to)
-		w.put(i, ")")
-		if outer != "" {
-			w.put(i, ")")
-		}
-		return true
-	}
-}
-
-// zipped writes one array, or several as one array of rows.
-func (w *writer) zipped(i int, arrays []arg) {
-	if len(arrays) == 1 {
-		w.arg(arrays[0])
-		return
-	}
-	w.wrap(i, "list_zip(", arrays, ")")
-}
-
-// body writes the lambda after its arrow. Several parameters become the fields
-// of one row.
-func (w *writer) body(names []string, arrow, end int) {
-	if len(names) == 1 {
-		w.put(arrow, "lambda "+names[0]+": ")
-		w.inner(arrow+1, end)
-		return
-	}
-	row := "row_" + strings.Trim(strings.Join(names, "_"), `"`)
-	w.fields(row, names, func(n int) string { return row + "[" + string(rune('1'+n)) + "]" }, arrow, end)
-}
-
-// fields writes lambda row: e with the names in e replaced by parts of the row.
-func (w *writer) fields(row string, names []string, part func(n int) string, arrow, end int) {
-	outer := w.subst
-	w.subst = map[string]string{}
-	for k, v := range outer {
-		w.subst[k] = v
-	}
-	for n, name := range names {
-		w.subst[name] = part(n)
-	}
-	w.put(arrow, "lambda "+row+": ")
-	w.inner(arrow+1, end)
-	w.subst = outer
-}
-
-// filterByFlags writes array_filter(array, flags).
-func (w *writer) filterByFlags(i int, args []arg) bool {
-	w.wrap(i, "list_transform(list_filter(list_zip(", args, "), lambda z: z[2]), lambda z: z[1])")
-	return true
-}
-
-// arraySortBy writes array_sortby(lambda, array); with two arrays it is a macro.
-func (w *writer) arraySortBy(i int, args []arg) bool {
-	names, arrow := []string(nil), 0
-	if len(args) == 2 {
-		names, arrow = w.lambdaHead(args[0].from)
-	}
-	if len(names) != 1 {
-		return false
-	}
-	w.put(i, macro("array_sortby")+"(")
-	w.arg(args[1])
-	w.put(i, ", list_transform(")
-	w.arg(args[1])
-	w.put(i, ", ")
-	w.body(names, arrow, args[0].to)
-	w.put(i, "))")
-	return true
-}
-
-// mapFilter writes map_filter((k, v) -> e, map).
-func (w *writer) mapFilter(i int, args []arg) bool {
-	names, arrow := w.mapLambda(args)
-	if names == nil {
-		return false
-	}
-	w.put(i, "map_from_entries(list_filter(map_entries(")
-	w.arg(args[1])
-	w.put(i, "), ")
-	w.entryFields(names, arrow, args[0].to)
-	w.put(i, "))")
-	return true
-}
-
-// mapTransform writes transform_keys, transform_values and map_apply, whose
-// lambda gives a new key, a new value or a map of one entry.
-func (w *writer) mapTransform(i int, args []arg) bool {
-	names, arrow := w.mapLambda(args)
-	if names == nil {
-		return false
-	}
-	before, after := "{'k': (", "), 'v': entry_row.value}"
-	switch strings.ToLower(w.toks[i].Text) {
-	case "transform_values":
-		before, after = "{'k': entry_row.key, 'v': (", ")}"
-	case "map_apply":
-		before, after = "map_entries(", ")[1]"
-	}
-	w.put(i, "map_from_entries(list_transform(map_entries(")
-	w.arg(args[1])
-	w.put(i, "), lambda entry_row: "+before)
-	w.entryBody(names, arrow, args[0].to)
-	w.put(i, after+"))")
-	return true
-}
-
-func (w *writer) mapLambda(args []arg) (names []string, arrow int) {
-	if len(args) != 2 {
-		return nil, 0
-	}
-	if names, arrow = w.lambdaHead(args[0].from); len(names) != 2 {
-		return nil, 0
-	}
-	return names, arrow
-}
-
-func entryPart(n int) string { return [...]string{"entry_row.key", "entry_row.value"}[n] }
-
-func (w *writer) entryFields(names []string, arrow, end int) {
-	w.fields("entry_row", names, entryPart, arrow, end)
-}
-
-// entryBody writes only the expression of the lambda.
-func (w *writer) entryBody(names []string, arrow, end int) {
-	outer := w.subst
-	w.subst = map[string]string{names[0]: entryPart(0), names[1]: entryPart(1)}
-	w.inner(arrow+1, end)
-	w.subst = outer
 }

@@ -64,7 +64,7 @@ var renamed = map[string]string{
 	"date": macro("to_date"), "timestamp": macro("to_ts"), "datetime": macro("to_ts"),
 	"current_timestamp": macro("now"), "localtime": macro("now"), "localtimestamp": macro("now"), "sysdate": macro("now"),
 	"current_date": macro("curdate"), "current_time": macro("curtime"), "dayofmonth": macro("day"), "week_of_year": macro("weekofyear"),
-	"add_months": macro("months_add"), "character_length": macro("char_length"), "substr": macro("substring"), "mid": macro("substring"),
+	"character_length": macro("char_length"), "substr": macro("substring"), "mid": macro("substring"),
 	"strleft": macro("left"), "strright": macro("right"), "dsqrt": macro("sqrt"), "dlog1": macro("ln"), "dlog10": macro("log10"),
 	"get_json_object": macro("get_json_string"), "json_value": macro("get_json_string"),
 	"from_binary": "decode", "to_binary": "encode",

@@ -81,26 +81,6 @@ CREATE MACRO @yearweek(x) AS @year_and_week(x, 2), (x, m) AS @year_and_week(x, m
 -- Arithmetic on dates: always a DATETIME.
 CREATE MACRO @plus(x, i) AS @ts(x) + i;
 CREATE MACRO @minus(x, i) AS @ts(x) - i;
-CREATE MACRO @years_add(x, n) AS @ts(x) + to_years(CAST(n AS INTEGER));
-CREATE MACRO @years_sub(x, n) AS @ts(x) - to_years(CAST(n AS INTEGER));
-CREATE MACRO @quarters_add(x, n) AS @ts(x) + to_months(CAST(n * 3 AS INTEGER));
-CREATE MACRO @quarters_sub(x, n) AS @ts(x) - to_months(CAST(n * 3 AS INTEGER));
-CREATE MACRO @months_add(x, n) AS @ts(x) + to_months(CAST(n AS INTEGER));
-CREATE MACRO @months_sub(x, n) AS @ts(x) - to_months(CAST(n AS INTEGER));
-CREATE MACRO @weeks_add(x, n) AS @ts(x) + to_weeks(CAST(n AS INTEGER));
-CREATE MACRO @weeks_sub(x, n) AS @ts(x) - to_weeks(CAST(n AS INTEGER));
-CREATE MACRO @days_add(x, n) AS @ts(x) + to_days(CAST(n AS INTEGER));
-CREATE MACRO @days_sub(x, n) AS @ts(x) - to_days(CAST(n AS INTEGER));
-CREATE MACRO @hours_add(x, n) AS @ts(x) + to_hours(CAST(n AS BIGINT));
-CREATE MACRO @hours_sub(x, n) AS @ts(x) - to_hours(CAST(n AS BIGINT));
-CREATE MACRO @minutes_add(x, n) AS @ts(x) + to_minutes(CAST(n AS BIGINT));
-CREATE MACRO @minutes_sub(x, n) AS @ts(x) - to_minutes(CAST(n AS BIGINT));
-CREATE MACRO @seconds_add(x, n) AS @ts(x) + to_seconds(CAST(n AS BIGINT));
-CREATE MACRO @seconds_sub(x, n) AS @ts(x) - to_seconds(CAST(n AS BIGINT));
-CREATE MACRO @milliseconds_add(x, n) AS @ts(x) + to_milliseconds(CAST(n AS BIGINT));
-CREATE MACRO @milliseconds_sub(x, n) AS @ts(x) - to_milliseconds(CAST(n AS BIGINT));
-CREATE MACRO @microseconds_add(x, n) AS @ts(x) + to_microseconds(CAST(n AS BIGINT));
-CREATE MACRO @microseconds_sub(x, n) AS @ts(x) - to_microseconds(CAST(n AS BIGINT));
 CREATE MACRO @timestampadd(unit, n, x) AS @ts(x) + CASE lower(unit)
   WHEN 'year' THEN to_years(CAST(n AS INTEGER)) WHEN 'quarter' THEN to_months(CAST(n * 3 AS INTEGER)) WHEN 'month' THEN to_months(CAST(n AS INTEGER))
   WHEN 'week' THEN to_weeks(CAST(n AS INTEGER)) WHEN 'day' THEN to_days(CAST(n AS INTEGER)) WHEN 'hour' THEN to_hours(CAST(n AS BIGINT))
@@ -111,15 +91,6 @@ CREATE MACRO @timestampadd(unit, n, x) AS @ts(x) + CASE lower(unit)
 CREATE MACRO @datediff(a, b) AS CAST(date_diff('day', CAST(@ts(b) AS DATE), CAST(@ts(a) AS DATE)) AS INTEGER);
 CREATE MACRO @date_diff(unit, a, b) AS date_sub(lower(unit), @ts(b), @ts(a));
 CREATE MACRO @timestampdiff(unit, a, b) AS date_sub(lower(unit), @ts(a), @ts(b));
-CREATE MACRO @years_diff(a, b) AS date_sub('year', @ts(b), @ts(a));
-CREATE MACRO @quarters_diff(a, b) AS date_sub('quarter', @ts(b), @ts(a));
-CREATE MACRO @months_diff(a, b) AS date_sub('month', @ts(b), @ts(a));
-CREATE MACRO @weeks_diff(a, b) AS date_sub('week', @ts(b), @ts(a));
-CREATE MACRO @days_diff(a, b) AS date_sub('day', @ts(b), @ts(a));
-CREATE MACRO @hours_diff(a, b) AS date_sub('hour', @ts(b), @ts(a));
-CREATE MACRO @minutes_diff(a, b) AS date_sub('minute', @ts(b), @ts(a));
-CREATE MACRO @seconds_diff(a, b) AS date_sub('second', @ts(b), @ts(a));
-CREATE MACRO @milliseconds_diff(a, b) AS date_sub('millisecond', @ts(b), @ts(a));
 CREATE MACRO @timediff(a, b) AS @ts(a) - @ts(b);
 CREATE MACRO @time_to_sec(x) AS date_diff('second', TIME '00:00:00', CAST(x AS TIME));
 CREATE MACRO @sec_to_time(n) AS printf('%02d:%02d:%02d', CAST(n AS BIGINT) // 3600, CAST(n AS BIGINT) // 60 % 60, CAST(n AS BIGINT) % 60);

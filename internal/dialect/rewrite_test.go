@@ -173,6 +173,9 @@ func FuzzQuery(f *testing.F) {
 			}
 			return
 		}
+		if _, err := syntax.Scan(r.SQL, syntax.Redshift); err != nil {
+			t.Fatalf("%q becomes %q, which the engine cannot read: %v", text, r.SQL, err)
+		}
 		for i := range len(r.SQL) + 1 {
 			if src := r.Source(i); src < 0 || src > len(text) {
 				t.Fatalf("%q: offset %d of %q comes from %d", text, i, r.SQL, src)

@@ -519,41 +519,6 @@ func (w *writer) partition(i, _ int) int {
 	return i
 }
 
-// lambda writes x -> e and (x, y) -> e as DuckDB's lambda x: e. An arrow before
-// a string is JSON's.
-func (w *writer) lambda(i, end int) int {
-	names, arrow := w.lambdaHead(i)
-	if names == nil || arrow >= end {
-		return i
-	}
-	stop := w.argEnd(arrow+1, end)
-	w.put(i, "lambda "+strings.Join(names, ", ")+":")
-	w.span(arrow+1, stop)
-	return stop
-}
-
-// lambdaHead gives the parameters of a lambda at i and the index of its arrow;
-// nil if there is none.
-func (w *writer) lambdaHead(i int) (names []string, arrow int) {
-	arrow = i + 1
-	switch {
-	case w.is(i, "("):
-		arrow = w.match[i] + 1
-		for n := i + 1; n < w.match[i]; n += 2 {
-			if w.kind(n) != syntax.Word && w.kind(n) != syntax.Quoted || n+1 < w.match[i] && !w.is(n+1, ",") {
-				return nil, 0
-			}
-			names = append(names, w.ident(n))
-		}
-	case w.kind(i) == syntax.Word || w.kind(i) == syntax.Quoted:
-		names = []string{w.ident(i)}
-	}
-	if !w.is(arrow, "->") || w.kind(arrow+1) == syntax.String || !w.is(i-1, "(", ",") {
-		return nil, 0
-	}
-	return names, arrow
-}
-
 // ident gives the name at i as DuckDB writes it.
 func (w *writer) ident(i int) string {
 	if w.toks[i].Kind == syntax.Quoted {
