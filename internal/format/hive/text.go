@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"lakeport/internal/lake"
 	"lakeport/internal/metastore"
@@ -178,7 +179,7 @@ func csvOf(t *metastore.Table, s metastore.Storage, key string) (format, error) 
 	f := csv{lines: l, sep: ",", quote: `"`, escape: `\`}
 	for name, to := range map[string]*string{"separatorChar": &f.sep, "quoteChar": &f.quote, "escapeChar": &f.escape} {
 		if v := s.SerDeParams[name]; v != "" {
-			if *to = v; len(v) > 1 && len([]rune(v)) > 1 || v == "\x00" {
+			if *to = v; utf8.RuneCountInString(v) != 1 || v == "\x00" {
 				return nil, unsupported(t, "has "+name+" "+strconv.Quote(v))
 			}
 		}
