@@ -66,7 +66,7 @@ func (c *conn) command(b []byte) error {
 		}
 		return c.exec(ctx, "KILL "+strconv.FormatUint(uint64(binary.LittleEndian.Uint32(b)), 10))
 	case comChangeUser:
-		if err := c.changeUser(ctx, b); err != nil {
+		if err := c.changeUser(b); err != nil {
 			return errors.Join(err, c.writeErr(err))
 		}
 		return nil
@@ -107,7 +107,7 @@ func (c *conn) query(ctx context.Context, b []byte) error {
 		f := fields{b: b}
 		n := f.lenInt()
 		f.lenInt() // the number of sets, always one
-		p := params{caps: c.caps, named: true}
+		p := params{named: true}
 		if _, err := p.read(&f, n, nil); err != nil {
 			return c.writeErr(err)
 		}

@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -219,7 +218,7 @@ func SelfSigned() (*tls.Config, error) {
 }
 
 // changeUser logs the connection in again, as another user if need be.
-func (c *conn) changeUser(ctx context.Context, b []byte) error {
+func (c *conn) changeUser(b []byte) error {
 	h, err := parseChangeUser(b, c.caps)
 	if err != nil {
 		return err

@@ -18,7 +18,6 @@ type paramType struct {
 // params reads the arguments of COM_STMT_EXECUTE, or the attributes of
 // COM_QUERY, which have the same form.
 type params struct {
-	caps  uint32
 	named bool        // a name stands behind each type
 	types []paramType // in force from before; replaced when the client binds new ones
 }

@@ -116,7 +116,7 @@ func (p *prepared) readExecute(f *fields, caps uint32) (flags uint8, args []any,
 	flags = f.uint8()
 	f.take(4) // the number of iterations, always one
 	n := uint64(len(p.long))
-	r := params{caps: caps, named: caps&capQueryAttributes != 0 && flags&execParameterCount != 0, types: p.types}
+	r := params{named: caps&capQueryAttributes != 0 && flags&execParameterCount != 0, types: p.types}
 	total := n
 	if r.named {
 		total = f.lenInt()
