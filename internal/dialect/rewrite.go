@@ -110,6 +110,8 @@ type writer struct {
 	o        Options
 	out      strings.Builder
 	res      Result
+	last     byte // written last
+	fresh    bool // and by put
 	err      error
 	hasCaret bool              // the text has a ^
 	hasArrow bool              // the text has a -> or ->>
@@ -214,8 +216,28 @@ func blank(gap string) string {
 }
 
 func (w *writer) copied(src int, text string) {
+	w.part(text, w.fresh)
 	w.res.marks = append(w.res.marks, mark{w.out.Len(), src, true})
 	w.out.WriteString(text)
+	w.fresh = false
+	w.keepLast(text)
+}
+
+// part writes a blank where the text that follows would melt with what stands
+// before it into one token: two words, or two operators of which one is fresh.
+func (w *writer) part(text string, fresh bool) {
+	if w.out.Len() == 0 || text == "" {
+		return
+	}
+	before, after := w.last, text[0]
+	const operators = "$-/*@|&<>=!~^%+#:?"
+	if isWord(before) && isWord(after) || fresh && strings.IndexByte(operators, before) >= 0 && strings.IndexByte(operators, after) >= 0 {
+		w.out.WriteByte(' ')
+	}
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c == '$' || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' || c >= 0x80
 }
 
 // put writes text that stands for toks[i].
@@ -224,8 +246,17 @@ func (w *writer) put(i int, text string) {
 	if i < len(w.toks) {
 		src = w.toks[i].Pos
 	}
+	w.part(text, true)
 	w.res.marks = append(w.res.marks, mark{w.out.Len(), src, false})
 	w.out.WriteString(text)
+	w.fresh = true
+	w.keepLast(text)
+}
+
+func (w *writer) keepLast(text string) {
+	if text != "" {
+		w.last = text[len(text)-1]
+	}
 }
 
 // copy writes toks[i] as it is, without the gap before it.

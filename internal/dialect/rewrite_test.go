@@ -161,7 +161,7 @@ func TestDeepNestingIsAnErrorOrFast(t *testing.T) {
 func FuzzQuery(f *testing.F) {
 	for _, text := range []string{"SELECT a ^ b ^ (c ^ d), !x", "x REGEXP 'a' AND y LIKE '%\\%'", "CAST(a AS ARRAY<INT>)", "array_map((x, y) -> x + y, a, b)",
 		"SELECT a \"b\", count(distinct a, b) FROM t LIMIT ?, ?", "INTERVAL -1 DAY", "group_concat(distinct a, b order by c separator '-')",
-		"map{'a': 1}, array<int>[1], time_slice(a, interval 1 day, ceil)", "/*+ SET_VAR(a = -1) */ @@x", "convert(a using b), convert(a, int)"} {
+		"map{'a': 1}, array<int>[1], time_slice(a, interval 1 day, ceil)", "$?, a||b", "/*+ SET_VAR(a = -1) */ @@x", "convert(a using b), convert(a, int)"} {
 		f.Add(text, true)
 		f.Add(text, false)
 	}
