@@ -9,7 +9,6 @@ package engine
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -150,12 +149,10 @@ func (o Options) settings() []string {
 		"SET GLOBAL lock_configuration = true")
 }
 
-// quoteDirs ends each directory with a slash, so that a neighbour whose name
-// merely starts alike stays closed.
 func quoteDirs(dirs []string) []string {
 	list := make([]string, len(dirs))
 	for i, d := range dirs {
-		list[i] = lake.QuoteString(filepath.Clean(d) + string(os.PathSeparator))
+		list[i] = lake.QuoteString(d)
 	}
 	return list
 }

@@ -150,7 +150,7 @@ func TestVectorsAreFlatInEveryRow(t *testing.T) {
 	for _, expr := range []string{
 		"7", "s", "l", "n", "list_value(s, 'x')", "{'a': s, 'b': l}", "MAP {s: l}", "list_select(l, [2, 1])",
 		"list_transform(l, lambda x: x || s)", "[s, NULL]::VARCHAR[2]", "list_sort(['b', s, 'a'])", "array_agg(s) OVER (ROWS 2 PRECEDING)",
-		"map_keys(MAP {s: 1})", "l[1:1]", "CASE WHEN i % 2 = 0 THEN {'q': s} END",
+		"map_keys(MAP {s: 1})", "l[1:1]", "CASE WHEN i % 2 = 0 THEN {'q': s} END", "CASE WHEN i >= 2048 THEN i END",
 	} {
 		text := "SELECT " + expr + " AS x FROM t ORDER BY i"
 		whole := strings.Split(grid(t, c, text), "\n")
