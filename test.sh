@@ -27,10 +27,10 @@ setup() {
   fi
   if ! "$venv/bin/python" -c 'import pymysql, boto3' 2>/dev/null || [ ! -x "$venv/bin/aws" ]; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install -q pymysql==1.2.4 boto3 awscli
+    "$venv/bin/pip" install -q pymysql==1.2.4 boto3==1.44.5 awscli==1.46.3
   fi
-  if [ ! -f "$cache/java/mysql-connector-java-$connectorj.jar" ]; then
-    mvn -q dependency:copy -Dartifact="mysql:mysql-connector-java:$connectorj" -DoutputDirectory="$cache/java"
+  if [ ! -f "$cache/java/mysql-connector-j-$connectorj.jar" ]; then
+    mvn -q dependency:copy -Dartifact="com.mysql:mysql-connector-j:$connectorj" -DoutputDirectory="$cache/java"
   fi
 }
 
@@ -52,7 +52,7 @@ fuzz() {
 }
 
 mkdir -p "$cache"
-export PATH=$venv/bin:$PATH LAKEPORT_CONNECTORJ=$cache/java/mysql-connector-java-$connectorj.jar
+export PATH=$venv/bin:$PATH LAKEPORT_CONNECTORJ=$cache/java/mysql-connector-j-$connectorj.jar
 # The machine's own AWS settings must not reach the tests.
 unset "${!AWS_@}" || true
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=
