@@ -40,7 +40,7 @@ func formatOf(t *metastore.Table, s metastore.Storage, key string) (format, erro
 	case strings.HasSuffix(input, "SequenceFileInputFormat"):
 		return nil, unsupported(t, "has sequence files")
 	}
-	if !strings.HasSuffix(input, "TextInputFormat") {
+	if input != "" && !strings.HasSuffix(input, "TextInputFormat") {
 		return nil, unsupported(t, "has the input format "+strconv.Quote(input))
 	}
 	switch serde[strings.LastIndexByte(serde, '.')+1:] {

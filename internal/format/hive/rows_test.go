@@ -303,6 +303,18 @@ func TestTextOptionsAreObeyed(t *testing.T) {
 	s.want("FROM t ORDER BY a", "{'a': 1, 'b': NULL}", `{'a': 2, 'b': '\'x'}`)
 }
 
+func TestEscapesInTextAreUndoneAfterNull(t *testing.T) {
+	s := newShelf(t, "text", "a int; b string; c string", "")
+	s.record.Storage.SerDeParams = map[string]string{"field.delim": ",", "escape.delim": "\\"}
+	s.text("t/f", `1,x\,y,\N`+"\n"+`2,\\,a\N`+"\n"+`3,\n\`+"\n"+`4`+"\n\n")
+	s.want("FROM t",
+		"{'a': 1, 'b': 'x,y', 'c': NULL}",
+		`{'a': 2, 'b': \, 'c': aN}`,
+		"{'a': 3, 'b': n, 'c': NULL}",
+		"{'a': 4, 'b': NULL, 'c': NULL}",
+		"{'a': NULL, 'b': NULL, 'c': NULL}")
+}
+
 func TestDelimitersAreReadAsHiveDoes(t *testing.T) {
 	for text, want := range map[string]string{"": "\x01", "1": "\x01", "124": "|", "|": "|", "\t": "\t", "||": "|"} {
 		if got, ok := delimiter(text); got != want || !ok {

@@ -45,6 +45,9 @@ var serdes = map[string]metastore.Storage{
 		InputFormat: "org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat",
 		SerDe:       "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
 	},
+	"bare":  {SerDe: "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"},
+	"other": {InputFormat: "org.example.OtherInputFormat", SerDe: "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"},
+	"none":  {},
 	"grok": {
 		InputFormat: "org.apache.hadoop.mapred.TextInputFormat",
 		SerDe:       "com.amazonaws.glue.serde.GrokSerDe",

@@ -77,11 +77,14 @@ func (l lines) from(paths []string) string {
 	return b.String()
 }
 
-// text is LazySimpleSerDe: fields end at a delimiter and nothing is quoted.
+// text is LazySimpleSerDe: fields end at a delimiter and nothing is quoted. The
+// escape character, if there is one, makes what follows it literal; NULL's text
+// is looked for before.
 type text struct {
 	lines
-	delim string
-	null  string
+	delim  string
+	escape string
+	null   string
 }
 
 func textOf(t *metastore.Table, s metastore.Storage, key string) (format, error) {
@@ -89,8 +92,8 @@ func textOf(t *metastore.Table, s metastore.Storage, key string) (format, error)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"escape.delim", "serialization.last.column.takes.rest"} {
-		if v := s.SerDeParams[name]; v != "" && v != "false" {
+	for _, name := range []string{"serialization.escape.crlf", "serialization.last.column.takes.rest"} {
+		if v := s.SerDeParams[name]; v != "" && !strings.EqualFold(v, "false") {
 			return nil, unsupported(t, "has the text option "+name)
 		}
 	}
@@ -104,6 +107,11 @@ func textOf(t *metastore.Table, s metastore.Storage, key string) (format, error)
 	}
 	if f.delim, ok = delimiter(delim); !ok {
 		return nil, unsupported(t, "has the field delimiter "+strconv.Quote(delim))
+	}
+	if v := s.SerDeParams["escape.delim"]; v != "" {
+		if f.escape, ok = delimiter(v); !ok {
+			return nil, unsupported(t, "has the escape character "+strconv.Quote(v))
+		}
 	}
 	return f, nil
 }
@@ -125,11 +133,20 @@ func delimiter(text string) (string, bool) {
 func (f text) reads(c column) error { return flat(c, "text") }
 
 func (f text) from(_ *table, paths []string) string {
-	return "(SELECT string_split(line, " + lake.QuoteString(f.delim) + ") AS f, file_index FROM " + f.lines.from(paths) + ")"
+	null := lake.QuoteString(f.null)
+	fields := "list_transform(string_split(line, " + lake.QuoteString(f.delim) + "), lambda x: nullif(x, " + null + "))"
+	if f.escape != "" {
+		// As in CSV, a delimiter before the first field makes each begin with one.
+		escape := regexp.QuoteMeta(f.escape)
+		field := regexp.QuoteMeta(f.delim) + "((?:[^" + class(f.delim) + class(f.escape) + "]|" + escape + ".?)*)"
+		fields = "list_transform(regexp_extract_all(" + lake.QuoteString(f.delim) + " || line, " + lake.QuoteString(field) + ", 1, 's'), lambda x:" +
+			" CASE WHEN x <> " + null + " THEN regexp_replace(x, " + lake.QuoteString(escape+"(.?)") + `, '\1', 'gs') END)`
+	}
+	return "(SELECT " + fields + " AS f, file_index FROM " + f.lines.from(paths) + ")"
 }
 
 func (f text) column(t *table, i int) string {
-	return fromText(fmt.Sprintf("nullif(f[%d], %s)", i+1, lake.QuoteString(f.null)), t.data[i].typ)
+	return fromText(fmt.Sprintf("f[%d]", i+1), t.data[i].typ)
 }
 
 // flat refuses nested types, which no column of text is split into.
