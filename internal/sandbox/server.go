@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -27,10 +28,11 @@ import (
 
 // Options say where a sandbox lives and what it begins with.
 type Options struct {
-	// Dir holds the sandbox's database, the master key and, in a world made
-	// without a file, root.json with the root user's keys. It is made if
-	// missing.
-	Dir   string
+	// Dir holds the sandbox's database. It is made if missing.
+	Dir string
+	// Data holds the master key and, in a world made without a file,
+	// root.json with the root user's keys; empty means Dir.
+	Data  string
 	World io.Reader // world file, read only where Dir holds no world yet; nil makes one account
 	// Reset forgets the identities in Dir and reads World. What services
 	// keep (buckets, tables) stays.
@@ -70,7 +72,10 @@ func Open(o Options) (*Server, error) {
 	if s.clock.base == nil {
 		s.clock.base = time.Now
 	}
-	s.world, err = world.Open(world.Options{DB: db, Dir: o.Dir, File: o.World, Reset: o.Reset, Now: s.Now})
+	if o.Data == "" {
+		o.Data = o.Dir
+	}
+	s.world, err = world.Open(world.Options{DB: db, Dir: o.Data, File: o.World, Reset: o.Reset, Now: s.Now})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open sandbox: %w", err), db.Close())
 	}
@@ -211,10 +216,28 @@ func (s *Server) fail(a *answer, c *Call, err *APIError) {
 	}
 	service := s.services[c.Service]
 	if service == nil {
-		http.Error(a, err.Error(), err.Status)
+		failPlainly(a, c, err)
 		return
 	}
 	service.Fail(a, c.Request, c.RequestID, err)
+}
+
+// failPlainly answers for a service that is not there, in a form that the
+// clients of most services read.
+func failPlainly(w http.ResponseWriter, c *Call, err *APIError) {
+	if c.Request.Header.Get("X-Amz-Target") != "" {
+		writeJSON(w, err.Status, map[string]string{"__type": err.Code, "message": err.Message})
+		return
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	w.WriteHeader(err.Status)
+	body := struct {
+		XMLName   xml.Name `xml:"ErrorResponse"`
+		Code      string   `xml:"Error>Code"`
+		Message   string   `xml:"Error>Message"`
+		RequestID string   `xml:"RequestId"`
+	}{Code: err.Code, Message: err.Message, RequestID: c.RequestID}
+	xml.NewEncoder(w).Encode(body) // a client that is gone hears nothing
 }
 
 // identify fills in who signed the call.
