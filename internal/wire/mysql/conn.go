@@ -90,7 +90,12 @@ func (c *conn) serve() error {
 
 // commands carries out one command after the other.
 func (c *conn) commands() error {
-	for c.idle() {
+	for {
+		// The answer leaves before the connection counts as idle, when drain
+		// may close it.
+		if err := c.pk.flush(); err != nil || !c.idle() {
+			return err
+		}
 		c.pk.seq = 0
 		b, err := c.ask()
 		if err != nil {
@@ -110,7 +115,6 @@ func (c *conn) commands() error {
 			return errors.Join(err, c.pk.flush())
 		}
 	}
-	return c.pk.flush() // the answer to the command that was let finish
 }
 
 // guard carries out a command. A panic behind it costs the client its
