@@ -21,29 +21,36 @@ type format interface {
 	column(t *table, i int) string
 }
 
-// formatOf chooses by the input format first, which decides over the serde
-// where the two disagree.
-// key is the file's, for its suffix; empty while only a table is looked at.
+// refusedInputs are the input formats that say what is not read.
+var refusedInputs = map[string]string{
+	"SymlinkTextInputFormat":   "is a symlink table",
+	"OrcInputFormat":           "has ORC files",
+	"AvroContainerInputFormat": "has Avro files",
+	"RCFileInputFormat":        "has RCFiles",
+	"SequenceFileInputFormat":  "has sequence files",
+}
+
+// formatOf chooses by the input format, which decides over the serde where the
+// two disagree; by the serde where there is none or it only says lines. key is
+// the file's, for its suffix; empty while only a table is looked at.
 func formatOf(t *metastore.Table, s metastore.Storage, key string) (format, error) {
-	input, serde := s.InputFormat, s.SerDe
-	switch {
-	case strings.HasSuffix(input, "SymlinkTextInputFormat"):
-		return nil, unsupported(t, "is a symlink table")
-	case strings.HasSuffix(input, "MapredParquetInputFormat"), strings.HasSuffix(serde, "ParquetHiveSerDe"):
+	input := s.InputFormat[strings.LastIndexByte(s.InputFormat, '.')+1:]
+	serde := s.SerDe[strings.LastIndexByte(s.SerDe, '.')+1:]
+	if what, ok := refusedInputs[input]; ok {
+		return nil, unsupported(t, what)
+	}
+	switch input {
+	case "MapredParquetInputFormat", "DeprecatedParquetInputFormat":
 		return parquetOf(t, s), nil
-	case strings.HasSuffix(input, "OrcInputFormat"), strings.HasSuffix(serde, "OrcSerde"):
-		return nil, unsupported(t, "has ORC files")
-	case strings.HasSuffix(input, "AvroContainerInputFormat"), strings.HasSuffix(serde, "AvroSerDe"):
-		return nil, unsupported(t, "has Avro files")
-	case strings.HasSuffix(input, "RCFileInputFormat"):
-		return nil, unsupported(t, "has RCFiles")
-	case strings.HasSuffix(input, "SequenceFileInputFormat"):
-		return nil, unsupported(t, "has sequence files")
+	case "":
+		if serde == "ParquetHiveSerDe" {
+			return parquetOf(t, s), nil
+		}
+	case "TextInputFormat":
+	default:
+		return nil, unsupported(t, "has the input format "+strconv.Quote(s.InputFormat))
 	}
-	if input != "" && !strings.HasSuffix(input, "TextInputFormat") {
-		return nil, unsupported(t, "has the input format "+strconv.Quote(input))
-	}
-	switch serde[strings.LastIndexByte(serde, '.')+1:] {
+	switch serde {
 	case "LazySimpleSerDe":
 		return textOf(t, s, key)
 	case "OpenCSVSerde":
@@ -51,7 +58,7 @@ func formatOf(t *metastore.Table, s metastore.Storage, key string) (format, erro
 	case "JsonSerDe":
 		return jsonOf(t, s, key)
 	}
-	return nil, unsupported(t, "has the serde "+strconv.Quote(serde))
+	return nil, unsupported(t, "has the serde "+strconv.Quote(s.SerDe))
 }
 
 func unsupported(t *metastore.Table, what string) error {
