@@ -12,7 +12,8 @@ import (
 	"lakeport/internal/sandbox/world"
 )
 
-// May decides one more need of the call and logs the decision.
+// May decides one more need of the call and logs the decision. One goroutine
+// at a time asks for a call.
 func (c *Call) May(n Need) iam.Decision {
 	if n.Free {
 		c.settle(Judgment{Action: n.Action, Resource: n.Resource.ARN, Decision: effectNames[iam.Allow], Reason: "the action needs no permission"})
