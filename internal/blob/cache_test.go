@@ -264,3 +264,27 @@ func TestADescriptorThatOutlivesItsStatementFails(t *testing.T) {
 		t.Errorf("left mounted: %v", left)
 	}
 }
+
+func TestAReusedDescriptorIsAnOrdinaryFile(t *testing.T) {
+	w := newWorld(t, blob.Options{})
+	_, paths := mount(t, w, w.c, blob.Hint{Format: "parquet"}, w.put("k", small().data))
+	plain := filepath.Join(t.TempDir(), "plain")
+	if err := os.WriteFile(plain, []byte("ordinary"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := blobtest.Open(paths[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobtest.Close(fd)
+	for again := -1; again != fd; { // the lowest free number comes back soon
+		if again, err = blobtest.Open(plain); err != nil {
+			t.Fatal(err)
+		}
+		defer blobtest.Close(again)
+		p := make([]byte, 20)
+		if n, err := blobtest.Pread(again, p, 0); err != nil || string(p[:n]) != "ordinary" {
+			t.Errorf("descriptor %d gave %q, %v", again, p[:n], err)
+		}
+	}
+}

@@ -34,12 +34,14 @@ type Error struct {
 }
 
 // Error gives action, object and the answer or the cause.
-func (e *Error) Error() string {
+func (e *Error) Error() string { return e.Op + " " + e.URI + ": " + e.reason() }
+
+// reason is what was answered, or the cause.
+func (e *Error) reason() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: ", e.Op, e.URI)
 	switch {
 	case e.Err != nil:
-		b.WriteString(e.Err.Error())
+		return e.Err.Error()
 	case e.Message != "":
 		fmt.Fprintf(&b, "%s (%s, status %d)", e.Message, e.Code, e.Status)
 	default:

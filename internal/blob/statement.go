@@ -373,7 +373,7 @@ func (st *Statement) again(sc *scan, t *trial, key string, err error) error {
 	if !enough {
 		gaveUp := *e
 		gaveUp.final = true
-		gaveUp.Err = sqlerr.New(sqlerr.Unreachable, "read %s: no answer after %d attempts: %s", e.URI, t.attempts, e.Error())
+		gaveUp.Err = sqlerr.New(sqlerr.Unreachable, "read %s: gave up after %d attempts: %s", e.URI, t.attempts, e.reason())
 		return &gaveUp
 	}
 	timer := time.NewTimer(st.store.o.Backoff(t.attempts))
