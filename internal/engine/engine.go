@@ -8,6 +8,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -65,16 +66,18 @@ func Open(o Options) (*DB, error) {
 	if err := db.claim(o.Path); err != nil {
 		return nil, err
 	}
-	if err := db.start(o.settings()); err != nil {
-		db.Close()
-		return nil, explainOpen(err)
-	}
-	p, err := NewPlanner(o.Setup...)
-	if err != nil {
+	// The two instances take as long as each other, mostly for Setup.
+	made := make(chan error, 1)
+	go func() {
+		var err error
+		db.planner, err = NewPlanner(o.Setup...)
+		made <- err
+	}()
+	err := db.start(o.settings())
+	if err = cmp.Or(explainOpen(err), <-made); err != nil {
 		db.Close()
 		return nil, err
 	}
-	db.planner = p
 	return db, nil
 }
 
@@ -162,6 +165,9 @@ var lockHolder = regexp.MustCompile(`Could not set lock on file "(.*)": Conflict
 
 // explainOpen names the process that holds the file, where that is why.
 func explainOpen(err error) error {
+	if err == nil {
+		return nil
+	}
 	e := sqlerr.From(err)
 	m := lockHolder.FindStringSubmatch(e.Msg)
 	if m == nil {
