@@ -217,10 +217,20 @@ func blank(gap string) string {
 
 func (w *writer) copied(src int, text string) {
 	w.part(text, w.fresh)
-	w.res.marks = append(w.res.marks, mark{w.out.Len(), src, true})
+	w.mark(mark{w.out.Len(), src, true})
 	w.out.WriteString(text)
 	w.fresh = false
 	w.keepLast(text)
+}
+
+// mark notes where the text that follows comes from, unless it only continues.
+func (w *writer) mark(m mark) {
+	if n := len(w.res.marks); n > 0 && m.copied {
+		if last := w.res.marks[n-1]; last.copied && m.src-last.src == m.out-last.out {
+			return
+		}
+	}
+	w.res.marks = append(w.res.marks, m)
 }
 
 // part writes a blank where the text that follows would melt with what stands
@@ -247,7 +257,7 @@ func (w *writer) put(i int, text string) {
 		src = w.toks[i].Pos
 	}
 	w.part(text, true)
-	w.res.marks = append(w.res.marks, mark{w.out.Len(), src, false})
+	w.mark(mark{w.out.Len(), src, false})
 	w.out.WriteString(text)
 	w.fresh = true
 	w.keepLast(text)

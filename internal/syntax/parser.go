@@ -17,12 +17,7 @@ func Parse(text string) (Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{text: text}
-	for _, t := range toks {
-		if t.Kind != Hint {
-			p.toks = append(p.toks, t)
-		}
-	}
+	p := &parser{text: text, toks: slices.DeleteFunc(toks, func(t Token) bool { return t.Kind == Hint })}
 	for n := len(p.toks); n > 0 && p.toks[n-1].Is(";"); n-- {
 		p.toks = p.toks[:n-1]
 	}

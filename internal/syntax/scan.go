@@ -152,7 +152,7 @@ func NewScanner(text string, d Dialect) *Scanner {
 // Scan gives all tokens of text but the final EOF.
 func Scan(text string, d Dialect) ([]Token, error) {
 	s := NewScanner(text, d)
-	var toks []Token
+	toks := make([]Token, 0, len(text)/5+8)
 	for {
 		t, err := s.Next()
 		if err != nil || t.Kind == EOF {
@@ -448,6 +448,10 @@ var operators = []string{"!~~*", "<=>", "->>", "<->", "!~~", "~~*", "...", "!~*"
 	"->", ":=", "||", "&&", "<=", ">=", "<>", "!=", "::", "<<", ">>", "==", "//", "=>", "**", "~~", "~*", "!~", "^@", "@>"}
 
 func opLen(rest string) int {
+	if len(rest) < 2 || strings.IndexByte("~=>-<.:|&*/@", rest[1]) < 0 {
+		_, size := utf8.DecodeRuneInString(rest)
+		return size
+	}
 	for _, op := range operators {
 		if strings.HasPrefix(rest, op) {
 			return len(op)

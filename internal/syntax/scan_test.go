@@ -107,3 +107,22 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkScan(b *testing.B) {
+	text := "VALUES " + strings.Repeat("(1, 'abc', NULL, 2.5, \"it's\"), ", 1000) + "(1)"
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if _, err := Scan(text, StarRocks); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkParseCreateCatalog(b *testing.B) {
+	text := statements(b, "seeds.sql")[1]
+	for b.Loop() {
+		if _, err := Parse(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
