@@ -159,7 +159,7 @@ func TestReplaceKeepsQueriesMeaning(t *testing.T) {
 	}
 }
 
-func TestOriginalFindsOffsetsInTheQuery(t *testing.T) {
+func TestUnspliceFindsOffsetsInTheQuery(t *testing.T) {
 	query := "SELECT a FROM x JOIN y ON b"
 	edits := []Edit{{21, 1, "(SELECT 2) AS y"}, {14, 1, ""}, {14, 1, ""}, {9, 0, "!!"}}
 	text := Splice(query, edits)
@@ -167,11 +167,11 @@ func TestOriginalFindsOffsetsInTheQuery(t *testing.T) {
 		t.Fatalf("got %s, want %s", text, want)
 	}
 	for _, word := range []string{"SELECT a", "FROM", "JOIN", "ON b"} {
-		if got, want := Original(edits, strings.Index(text, word)), strings.Index(query, word); got != want {
+		if got, want := Unsplice(edits, strings.Index(text, word)), strings.Index(query, word); got != want {
 			t.Errorf("%s: got %d, want %d", word, got, want)
 		}
 	}
-	if got := Original(edits, strings.Index(text, "2)")); got != 21 {
+	if got := Unsplice(edits, strings.Index(text, "2)")); got != 21 {
 		t.Errorf("inside a replacement: got %d", got)
 	}
 }

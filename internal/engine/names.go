@@ -29,9 +29,9 @@ func Splice(query string, edits []Edit) string {
 	return b.String()
 }
 
-// Original maps an offset in Splice's result back to the query; what lies in a
+// Unsplice maps an offset in Splice's result back to the query; what lies in a
 // replacement is where it begins.
-func Original(edits []Edit, offset int) int {
+func Unsplice(edits []Edit, offset int) int {
 	edits = slices.SortedFunc(slices.Values(edits), func(a, b Edit) int { return a.Offset - b.Offset })
 	shift := 0 // from the query to the result, before the edit at hand
 	for _, e := range slices.Compact(edits) {
@@ -205,22 +205,4 @@ func wordBefore(text string, offset int) (start int, word string) {
 		start--
 	}
 	return start, lower(text[start:end])
-}
-
-// Unsplice gives the offset in a query that an offset in its spliced text
-// stands for; anywhere inside an edit's text is the edit's beginning.
-func Unsplice(edits []Edit, offset int) int {
-	edits = slices.SortedFunc(slices.Values(edits), func(a, b Edit) int { return a.Offset - b.Offset })
-	grown := 0 // how much longer the text before is
-	for _, e := range edits {
-		begin := e.Offset + grown
-		if offset < begin {
-			break
-		}
-		if offset < begin+len(e.Text) {
-			return e.Offset
-		}
-		grown += len(e.Text) - e.Length
-	}
-	return offset - grown
 }
