@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,11 +16,8 @@ const ownerEnforced = "BucketOwnerEnforced"
 func (s *Service) listBuckets(w http.ResponseWriter, q *request) error {
 	limit := 10000
 	if text := q.query.Get("max-buckets"); text != "" {
-		var err error
-		if limit, err = number(text, "max-buckets", limit); err != nil {
-			return err
-		}
-		if limit == 0 {
+		n, err := strconv.Atoi(text)
+		if limit = n; err != nil || n < 1 || n > 10000 {
 			return invalidArgument("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", text)
 		}
 	}
@@ -82,6 +80,9 @@ func (s *Service) createBucket(w http.ResponseWriter, q *request) error {
 	}
 	if err := refuseACL(b, h); err != nil {
 		return err
+	}
+	if len(conf.Tags) > maxBucketTags {
+		return tooManyTags(maxBucketTags)
 	}
 	if b.Tags, err = tagMap(conf.Tags); err != nil {
 		return err

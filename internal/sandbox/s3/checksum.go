@@ -32,14 +32,16 @@ type checksum struct {
 	Kind      string `json:"k,omitempty"`
 }
 
-// algorithms follows "Checking object integrity in Amazon S3", S3 User Guide.
-// XXHASH64, XXHASH3 and XXHASH128 are refused by name.
-var algorithms = []struct {
+type algorithmInfo struct {
 	name string
 	make func() hash.Hash
 	full bool // multipart objects may have it over the whole object
 	part bool // multipart objects may have it over the parts' checksums
-}{
+}
+
+// algorithms follows "Checking object integrity in Amazon S3", S3 User Guide.
+// XXHASH64, XXHASH3 and XXHASH128 are refused by name.
+var algorithms = []algorithmInfo{
 	{"CRC64NVME", func() hash.Hash { return crc64nvme.New() }, true, false},
 	{"CRC32", func() hash.Hash { return crc32.NewIEEE() }, true, true},
 	{"CRC32C", func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }, true, true},
@@ -71,7 +73,8 @@ type claim struct {
 
 // readClaim reads the headers of a request with content.
 func readClaim(r *http.Request) (claim, *apiErr) {
-	c := claim{algorithm: strings.ToUpper(r.Header.Get("X-Amz-Sdk-Checksum-Algorithm"))}
+	announced := strings.ToUpper(r.Header.Get("X-Amz-Sdk-Checksum-Algorithm"))
+	c := claim{algorithm: announced}
 	found := 0
 	for name, values := range r.Header {
 		alg, ok := strings.CutPrefix(name, checksumPrefix)
@@ -98,16 +101,25 @@ func readClaim(r *http.Request) (claim, *apiErr) {
 	}
 	h := newHash(c.algorithm)
 	switch {
-	case h == nil && strings.HasPrefix(c.algorithm, "XXHASH"):
-		return c, notImplemented("the checksum algorithm " + c.algorithm)
+	case announced != "" && found > 0 && announced != c.algorithm:
+		return c, apiError(400, "InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
 	case h == nil:
-		return c, apiError(400, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+		return c, unsupportedChecksum(c.algorithm)
 	case c.value == "" && trailer == "":
 		c.algorithm = "" // announced, but none came: S3 takes its own
 	case c.value != "" && !validDigest(c.value, h.Size()):
 		return c, apiError(400, "InvalidRequest", fmt.Sprintf("Value for %s header is invalid.", strings.ToLower(checksumPrefix+c.algorithm)))
 	}
 	return c, nil
+}
+
+// unsupportedChecksum refuses by name what S3 knows and the sandbox does not.
+func unsupportedChecksum(algorithm string) *apiErr {
+	if strings.HasPrefix(algorithm, "XXHASH") {
+		return notImplemented("the checksum algorithm " + algorithm)
+	}
+	return apiError(400, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "+
+		"[CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]")
 }
 
 func validDigest(s string, size int) bool {
@@ -134,10 +146,10 @@ func (c claim) check(r *http.Request, sum hash.Hash) (string, *apiErr) {
 
 // contentMD5 reads the header Content-MD5; nil if there is none.
 func contentMD5(r *http.Request) ([]byte, *apiErr) {
-	text := r.Header.Get("Content-Md5")
-	if text == "" {
+	if r.Header["Content-Md5"] == nil {
 		return nil, nil
 	}
+	text := r.Header.Get("Content-Md5")
 	b, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(b) != md5.Size {
 		return nil, apiError(400, "InvalidDigest", "The Content-MD5 you specified was invalid.", "Content-MD5", text)
@@ -198,17 +210,12 @@ func uploadChecksum(r *http.Request) (algorithm, kind string, asked bool, err *a
 		}
 		return defaultAlgorithm, fullObject, false, nil
 	}
-	i := slices.IndexFunc(algorithms, func(a struct {
-		name string
-		make func() hash.Hash
-		full bool
-		part bool
-	}) bool {
-		return a.name == algorithm
-	})
+	i := slices.IndexFunc(algorithms, func(a algorithmInfo) bool { return a.name == algorithm })
 	switch {
 	case i < 0:
-		return "", "", false, apiError(400, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+		return "", "", false, unsupportedChecksum(algorithm)
+	case kind != "" && kind != composite && kind != fullObject:
+		return "", "", false, apiError(400, "InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
 	case kind == "" && algorithms[i].part:
 		kind = composite
 	case kind == "":

@@ -214,7 +214,7 @@ func readRange(text string, size int64) (start, length int64, ok bool, err error
 	if !ok || strings.Contains(list, ",") {
 		return 0, 0, false, nil
 	}
-	first, last, ok := strings.Cut(strings.TrimSpace(list), "-")
+	first, last, ok := strings.Cut(list, "-")
 	if !ok {
 		return 0, 0, false, nil
 	}
@@ -300,8 +300,7 @@ func (s *Service) getAttributes(w http.ResponseWriter, q *request) error {
 		}
 	}
 	if len(asked) == 0 {
-		return invalidArgument("The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty",
-			"x-amz-object-attributes", "")
+		return apiError(400, "InvalidRequest", "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
 	}
 	res := &attributesResult{}
 	for name := range asked {
@@ -334,11 +333,11 @@ func (s *Service) getAttributes(w http.ResponseWriter, q *request) error {
 }
 
 func (q *request) partsXML(o *object) (*objectPartsXML, error) {
-	limit, err := number(q.r.Header.Get("X-Amz-Max-Parts"), "x-amz-max-parts", 1000)
+	limit, err := number(q.r.Header.Get("X-Amz-Max-Parts"), "x-amz-max-parts")
 	if err != nil {
 		return nil, err
 	}
-	after, err := number(q.r.Header.Get("X-Amz-Part-Number-Marker"), "x-amz-part-number-marker", 0)
+	after, err := marker(q.r.Header.Get("X-Amz-Part-Number-Marker"), "x-amz-part-number-marker")
 	if err != nil {
 		return nil, err
 	}
@@ -357,16 +356,32 @@ func (q *request) partsXML(o *object) (*objectPartsXML, error) {
 	return x, nil
 }
 
-// number reads a count from a parameter; it is clamped to 1000.
-func number(text, name string, unset int) (int, error) {
+// number reads how many entries a list may have: at most 1000, which is also
+// the default.
+func number(text, name string) (int, error) {
 	if text == "" {
-		return unset, nil
+		return 1000, nil
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > 1<<31-1 {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
 		return 0, invalidArgument("Provided "+name+" not an integer or within integer range", name, text)
 	}
-	return min(n, 1000), nil
+	if n < 0 {
+		return 0, invalidArgument("Argument "+name+" must be an integer between 0 and 2147483647", name, text)
+	}
+	return int(min(n, 1000)), nil
+}
+
+// marker reads the number behind which a list of parts begins.
+func marker(text, name string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return 0, invalidArgument("Provided "+name+" not an integer or within integer range", name, text)
+	}
+	return int(n), nil
 }
 
 // clientEscape writes text as encoding-type=url does, which clients undo with

@@ -30,7 +30,7 @@ func (q *request) listing(limitName string) (l listing, err error) {
 	default:
 		return l, invalidArgument("Invalid Encoding Method specified in Request", "encoding-type", l.encoding)
 	}
-	l.limit, err = number(q.query.Get(limitName), limitName, 1000)
+	l.limit, err = number(q.query.Get(limitName), limitName)
 	return l, err
 }
 
@@ -313,6 +313,7 @@ func (v *versionWalk) add(key string, o *object, latest bool) (full bool) {
 		return false
 	}
 	etag := o.quotedETag()
+	x.ChecksumAlgorithm, x.ChecksumType = o.Checksum.Algorithm, o.Checksum.Kind
 	x.ETag, x.Size, x.StorageClass = &etag, &o.Size, o.storageClass()
 	v.res.Version = append(v.res.Version, x)
 	return false
@@ -353,6 +354,7 @@ func (s *Service) listUploads(w http.ResponseWriter, q *request) error {
 			res.NextKeyMarker, res.NextUploadIDMarker = l.encode(key), id
 			if g != "" {
 				seen[g] = true
+				res.NextKeyMarker, res.NextUploadIDMarker = l.encode(g), ""
 				res.CommonPrefixes = append(res.CommonPrefixes, prefixXML{l.encode(g)})
 				continue
 			}

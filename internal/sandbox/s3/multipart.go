@@ -164,6 +164,7 @@ func (s *Service) copyPart(w http.ResponseWriter, q *request) error {
 	if _, err := f.Seek(start, io.SeekStart); err != nil {
 		return fmt.Errorf("seek in the source of a part: %w", err)
 	}
+	src.tell(w.Header())
 	sum := newHash(u.Algorithm)
 	c, err := s.files.write(io.LimitReader(f, length), sum)
 	if err != nil {
@@ -210,7 +211,7 @@ func (s *Service) completeUpload(w http.ResponseWriter, q *request) error {
 	})
 	if err != nil {
 		s.files.remove([]string{o.File})
-		return err
+		return s.completed(w, q, err)
 	}
 	return s.answerComplete(w, q, o)
 }
@@ -277,10 +278,9 @@ func (s *Service) assemble(q *request, want *completeRequest) (*object, error) {
 	} else if o.Checksum.Value, err = composed(u.Algorithm, parts); err != nil {
 		return nil, err
 	}
-	if claimed := q.r.Header.Get(checksumPrefix + u.Algorithm); claimed != "" && claimed != strings.TrimSuffix(o.Checksum.Value, fmt.Sprintf("-%d", len(parts))) &&
-		claimed != o.Checksum.Value {
+	if err := checkWhole(q.r.Header, u, o.Checksum.Value, len(parts)); err != nil {
 		s.files.remove([]string{o.File})
-		return nil, apiError(400, "BadDigest", fmt.Sprintf("The %s you specified did not match the calculated checksum.", u.Algorithm))
+		return nil, err
 	}
 	for _, p := range parts {
 		o.Parts = append(o.Parts, partRecord{Number: p.Number, Size: p.Size, Value: p.Value})
@@ -288,10 +288,34 @@ func (s *Service) assemble(q *request, want *completeRequest) (*object, error) {
 	return o, nil
 }
 
+// checkWhole compares what a CompleteMultipartUpload says of the whole object.
+func checkWhole(h http.Header, u *upload, value string, parts int) error {
+	if kind := h.Get("X-Amz-Checksum-Type"); kind != "" && !strings.EqualFold(kind, u.Kind) {
+		return apiError(400, "InvalidRequest", fmt.Sprintf("The upload was created using the %s checksum mode. "+
+			"The complete request must use the same checksum mode.", u.Kind))
+	}
+	claimed := strings.TrimSuffix(h.Get(checksumPrefix+u.Algorithm), fmt.Sprintf("-%d", parts))
+	switch {
+	case claimed == "":
+		return nil
+	case !validDigest(claimed, newHash(u.Algorithm).Size()):
+		return apiError(400, "InvalidRequest", fmt.Sprintf("Value for %s header is invalid.", strings.ToLower(checksumPrefix+u.Algorithm)))
+	case claimed != strings.TrimSuffix(value, fmt.Sprintf("-%d", parts)):
+		return apiError(400, "BadDigest", fmt.Sprintf("The %s you specified did not match the calculated checksum.", u.Algorithm))
+	}
+	return nil
+}
+
 // choose picks the parts that the client lists, in its order.
 func choose(u *upload, have []partRecord, want *completeRequest) ([]partRecord, error) {
 	var parts []partRecord
 	for i, p := range want.Part {
+		if p.PartNumber == 0 || p.ETag == "" {
+			return nil, malformedXML()
+		}
+		if p.PartNumber < 0 || p.PartNumber > maxParts {
+			return nil, invalidArgument("PartNumber must be >= 1 and <= 10000", "PartNumber", strconv.Itoa(p.PartNumber))
+		}
 		if i > 0 && p.PartNumber <= want.Part[i-1].PartNumber {
 			return nil, apiError(400, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number.", "UploadId", u.ID)
 		}
@@ -359,13 +383,13 @@ func (s *Service) abortUpload(w http.ResponseWriter, q *request) error {
 
 // listParts answers ListParts.
 func (s *Service) listParts(w http.ResponseWriter, q *request) error {
-	limit, err := number(q.query.Get("max-parts"), "max-parts", 1000)
+	limit, err := number(q.query.Get("max-parts"), "max-parts")
 	if err != nil {
 		return err
 	}
-	after, err := strconv.Atoi("0" + q.query.Get("part-number-marker"))
+	after, err := marker(q.query.Get("part-number-marker"), "part-number-marker")
 	if err != nil {
-		return invalidArgument("Provided part-number-marker not an integer or within integer range", "part-number-marker", q.query.Get("part-number-marker"))
+		return err
 	}
 	var u *upload
 	var parts []partRecord

@@ -284,6 +284,9 @@ func (s *Service) source(q *request) (*source, error) {
 	if src.bucket = s.store.bucket(name); src.bucket == nil {
 		return nil, noSuchBucket(name)
 	}
+	if want := q.r.Header.Get("X-Amz-Source-Expected-Bucket-Owner"); want != "" && want != src.bucket.Account {
+		return nil, apiError(403, "AccessDenied", "Access Denied")
+	}
 	src.key = key
 	if src.object, err = s.store.version(name, key, src.version); err != nil {
 		return nil, err

@@ -7,9 +7,6 @@ import (
 	"lakeport/internal/iam"
 )
 
-// maxPolicy is the largest bucket policy ("Bucket policies", S3 User Guide).
-const maxPolicy = 20 << 10
-
 // bucketPolicy is a bucket's policy ready to decide.
 type bucketPolicy struct {
 	record *bucket // which it was made from
@@ -71,22 +68,19 @@ func noSuchPolicy(bucket string) *apiErr {
 }
 
 func (s *Service) putPolicy(w http.ResponseWriter, q *request) error {
-	text, err := readBody(q.r, maxPolicy+1)
+	text, err := readBody(q.r, iam.MaxBucket+1)
 	if err != nil {
 		return err
 	}
 	if err := checkBody(q.r, text, false); err != nil {
 		return err
 	}
-	if len(text) > maxPolicy {
+	if len(text) > iam.MaxBucket {
 		return malformedPolicy("Normalized policy document exceeds the maximum allowed size")
 	}
-	doc, err := iam.Parse(text)
-	if err != nil {
-		return malformedPolicy("Policies must be valid JSON and the first byte must be '{'")
-	}
-	if faults := doc.Validate(iam.ResourcePolicy); len(faults) > 0 {
-		return malformedPolicy(faults[0].Message)
+	doc, faults := iam.Check(text, iam.ResourcePolicy)
+	if len(faults) > 0 {
+		return malformedPolicy(faults[0].Message, "Detail", faults[0].Detail)
 	}
 	if err := ownResources(doc, q.bucket); err != nil {
 		return err

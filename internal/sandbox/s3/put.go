@@ -217,6 +217,11 @@ func refuseACL(b *bucket, h http.Header) error {
 // ("Add preconditions to S3 operations with conditional requests", S3 User
 // Guide). A delete marker counts as no object.
 func (t *tx) checkWrite(q *request) error {
+	for _, name := range []string{"X-Amz-If-Match-Size", "X-Amz-If-Match-Last-Modified-Time", "X-Amz-If-Match-Initiated-Time"} {
+		if q.r.Header.Get(name) != "" {
+			return notImplemented("directory buckets (header " + strings.ToLower(name) + ")")
+		}
+	}
 	none, match := q.r.Header.Get("If-None-Match"), q.r.Header.Get("If-Match")
 	if none == "" && match == "" {
 		return nil
@@ -262,13 +267,17 @@ func (s *Service) copyObject(w http.ResponseWriter, q *request) error {
 		s.files.remove([]string{o.File})
 		return err
 	}
-	h := w.Header()
-	written(h, q, o)
+	written(w.Header(), q, o)
+	src.tell(w.Header())
+	return writeXML(w, &copyResult{ETag: o.quotedETag(), LastModified: isoTime(o.Modified),
+		checksumSums: sums(o.Checksum.Algorithm, o.Checksum.Value), ChecksumType: o.Checksum.Kind})
+}
+
+// tell sets the header that names the version of a copy's source.
+func (src *source) tell(h http.Header) {
 	if src.bucket.Versioning != "" {
 		h.Set("X-Amz-Copy-Source-Version-Id", src.object.versionID())
 	}
-	return writeXML(w, &copyResult{ETag: o.quotedETag(), LastModified: isoTime(o.Modified),
-		checksumSums: sums(o.Checksum.Algorithm, o.Checksum.Value), ChecksumType: o.Checksum.Kind})
 }
 
 // copied makes the new object's record and content.
@@ -284,11 +293,18 @@ func (s *Service) copied(q *request, src *source) (*object, error) {
 	if src.object.Size > maxPut {
 		return nil, apiError(400, "InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
 	}
-	fresh, err := directive(h, "X-Amz-Metadata-Directive")
+	newMeta, err := directive(h, "X-Amz-Metadata-Directive")
 	if err != nil {
 		return nil, err
 	}
-	if !fresh {
+	newTags, err := directive(h, "X-Amz-Tagging-Directive")
+	if err != nil {
+		return nil, err
+	}
+	if !newTags {
+		o.Tags = src.object.Tags
+	}
+	if !newMeta {
 		class, redirect := o.Class, o.Redirect
 		o.Attributes = src.object.Attributes
 		o.Class, o.Redirect = class, redirect
@@ -296,13 +312,6 @@ func (s *Service) copied(q *request, src *source) (*object, error) {
 			return nil, apiError(400, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without "+
 				"changing the object's metadata, storage class, website redirect location or encryption attributes.")
 		}
-	}
-	fresh, err = directive(h, "X-Amz-Tagging-Directive")
-	if err != nil {
-		return nil, err
-	}
-	if !fresh {
-		o.Tags = src.object.Tags
 	}
 	return o, s.copyContent(q, src.object, o)
 }
@@ -314,7 +323,7 @@ func (s *Service) copyContent(q *request, from, o *object) error {
 		algorithm = from.Checksum.Algorithm
 	}
 	if newHash(algorithm) == nil {
-		return apiError(400, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+		return unsupportedChecksum(algorithm)
 	}
 	o.Size, o.ETag, o.Checksum = from.Size, from.ETag, from.Checksum
 	if len(from.Parts) > 0 || from.Checksum.Kind == composite || algorithm != from.Checksum.Algorithm {
@@ -363,7 +372,8 @@ func directive(h http.Header, name string) (replace bool, err error) {
 	case "REPLACE":
 		return true, nil
 	default:
-		return false, invalidArgument("Unknown "+strings.ToLower(strings.TrimPrefix(name, "X-Amz-"))+".", strings.ToLower(name), v)
+		what := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(name, "X-Amz-"), "-Directive"))
+		return false, invalidArgument("Unknown "+what+" directive.", strings.ToLower(name), v)
 	}
 }
 

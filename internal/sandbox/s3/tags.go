@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -30,7 +32,7 @@ func readTagHeader(text string) (map[string]string, error) {
 		tags = append(tags, tagXML{k, v[0]})
 	}
 	if len(tags) > maxObjectTags {
-		return nil, apiError(400, "BadRequest", "Object tags cannot be greater than 10")
+		return nil, tooManyTags(maxObjectTags)
 	}
 	return tagMap(tags)
 }
@@ -45,9 +47,9 @@ func tagMap(tags []tagXML) (map[string]string, error) {
 		switch _, double := m[t.Key]; {
 		case double:
 			return nil, apiError(400, "InvalidTag", "Cannot provide multiple Tags with the same key", "TagKey", t.Key)
-		case t.Key == "" || utf8.RuneCountInString(t.Key) > 128:
+		case t.Key == "" || utf8.RuneCountInString(t.Key) > 128 || !tagText(t.Key):
 			return nil, apiError(400, "InvalidTag", "The TagKey you have provided is invalid", "TagKey", t.Key)
-		case utf8.RuneCountInString(t.Value) > 256:
+		case utf8.RuneCountInString(t.Value) > 256 || !tagText(t.Value):
 			return nil, apiError(400, "InvalidTag", "The TagValue you have provided is invalid", "TagKey", t.Key)
 		case len(t.Key) >= 4 && t.Key[:4] == "aws:":
 			return nil, apiError(400, "InvalidTag", "System tags cannot be added/updated by requester", "TagKey", t.Key)
@@ -55,6 +57,21 @@ func tagMap(tags []tagXML) (map[string]string, error) {
 		m[t.Key] = t.Value
 	}
 	return m, nil
+}
+
+// tagText tells whether a tag has only the characters that all services of
+// AWS take.
+func tagText(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsSpace(r) && !strings.ContainsRune("+-=._:/@", r)
+	})
+}
+
+func tooManyTags(most int) *apiErr {
+	if most == maxBucketTags {
+		return apiError(400, "BadRequest", "Bucket tag count cannot be greater than 50")
+	}
+	return apiError(400, "BadRequest", "Object tags cannot be greater than 10")
 }
 
 func tagList(m map[string]string) *taggingXML {
@@ -72,7 +89,7 @@ func (q *request) readTags(most int) (map[string]string, error) {
 		return nil, err
 	}
 	if len(x.TagSet) > most {
-		return nil, apiError(400, "BadRequest", "Object tags cannot be greater than 10")
+		return nil, tooManyTags(most)
 	}
 	return tagMap(x.TagSet)
 }

@@ -207,14 +207,16 @@ type listV1Result struct {
 }
 
 type versionXML struct {
-	Key          string
-	VersionID    string `xml:"VersionId"`
-	IsLatest     bool
-	LastModified string
-	ETag         *string
-	Size         *int64
-	StorageClass string `xml:",omitempty"`
-	Owner        ownerXML
+	Key               string
+	VersionID         string `xml:"VersionId"`
+	IsLatest          bool
+	LastModified      string
+	ETag              *string
+	ChecksumAlgorithm string `xml:",omitempty"`
+	ChecksumType      string `xml:",omitempty"`
+	Size              *int64
+	StorageClass      string `xml:",omitempty"`
+	Owner             ownerXML
 }
 
 type listVersionsResult struct {
