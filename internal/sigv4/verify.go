@@ -255,31 +255,25 @@ func readHeader(r *http.Request, header string) (*auth, error) {
 		return nil, &Error{Reason: Unsupported, Detail: fmt.Sprintf("Authorization begins with %.40q", name)}
 	}
 	a := &auth{}
-	var credential, signed string
-	for part := range strings.SplitSeq(rest, ",") {
+	parts := strings.Split(rest, ",")
+	if len(parts) != 3 {
+		return malformed("the authorization header requires three components: Credential, SignedHeaders, and Signature.")
+	}
+	fields := map[string]string{}
+	for _, part := range parts {
 		key, value, ok := strings.Cut(strings.TrimSpace(part), "=")
 		if !ok {
-			return malformed("the part %.60q of Authorization is not name=value", part)
+			return malformed("the authorization component \"%.60s\" is malformed.", strings.TrimSpace(part))
 		}
-		switch key {
-		case "Credential":
-			credential = value
-		case "SignedHeaders":
-			signed = value
-		case "Signature":
-			a.signature = value
-		default:
-			return malformed("Authorization has an unknown part %.60q", key)
+		fields[key] = value
+	}
+	for _, name := range []string{"Credential", "SignedHeaders", "Signature"} {
+		if fields[name] == "" {
+			return malformed("missing %s.", name)
 		}
 	}
-	switch {
-	case credential == "":
-		return malformed("Authorization header requires 'Credential' parameter.")
-	case signed == "":
-		return malformed("Authorization header requires 'SignedHeaders' parameter.")
-	case a.signature == "":
-		return malformed("Authorization header requires 'Signature' parameter.")
-	}
+	credential, signed := fields["Credential"], fields["SignedHeaders"]
+	a.signature = fields["Signature"]
 	if err := a.readCredential(credential); err != nil {
 		return malformed("%v", err)
 	}
@@ -363,12 +357,12 @@ func (a *auth) readCredential(s string) error {
 	switch {
 	case a.accessKeyID == "":
 		return fmt.Errorf("the access key is empty")
+	case parts[4] != "aws4_request":
+		return fmt.Errorf(`incorrect terminal "%.20s". This endpoint uses "aws4_request".`, parts[4])
 	case len(a.day) != 8:
 		return fmt.Errorf(`incorrect date format "%.20s". This date in the credential must be in the format "yyyyMMdd".`, a.day)
 	case a.region == "" || a.service == "":
 		return fmt.Errorf("the region or the service is empty")
-	case parts[4] != "aws4_request":
-		return fmt.Errorf(`incorrect terminal "%.20s". This endpoint uses "aws4_request".`, parts[4])
 	}
 	return nil
 }
