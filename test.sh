@@ -10,7 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")"
 cache=$PWD/.cache
 venv=$cache/venv
-connectorj=8.0.33
+connectorj=8.0.33      # of the tests over the whole server
+newest=26.10.0         # Connector/J of the protocol's own tests
 
 root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
@@ -25,10 +26,12 @@ setup() {
     root apt-get update -qq
     root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
   fi
-  if ! "$venv/bin/python" -c 'import pymysql, boto3' 2>/dev/null || [ ! -x "$venv/bin/aws" ]; then
+  if ! "$venv/bin/python" -c 'import pymysql, cryptography, boto3' 2>/dev/null || [ ! -x "$venv/bin/aws" ]; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install -q pymysql==1.2.4 boto3==1.44.5 awscli==1.46.3
+    "$venv/bin/pip" install -q pymysql==1.2.4 cryptography boto3==1.44.5 awscli==1.46.3
   fi
+  mvn -q -o dependency:get -Dartifact="com.mysql:mysql-connector-j:$newest" 2>/dev/null >&2 ||
+    mvn -q dependency:get -Dartifact="com.mysql:mysql-connector-j:$newest"
   if [ ! -f "$cache/java/mysql-connector-j-$connectorj.jar" ]; then
     mvn -q dependency:copy -Dartifact="com.mysql:mysql-connector-j:$connectorj" -DoutputDirectory="$cache/java"
   fi

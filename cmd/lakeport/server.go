@@ -97,7 +97,7 @@ func (s *server) startSandbox(o options, log *slog.Logger) (map[string]string, e
 	if err != nil {
 		return nil, err
 	}
-	so := sandbox.Options{Dir: dir, Reset: o.resetWorld, Log: log}
+	so := sandbox.Options{Dir: dir, Data: o.data, Reset: o.resetWorld, Log: log}
 	if world != nil {
 		defer world.Close()
 		so.World = io.Reader(world)

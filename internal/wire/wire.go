@@ -100,6 +100,13 @@ type MultiStatements interface {
 	MultiStatements() bool
 }
 
+// Cursor is what a ResultWriter may be able to tell besides: that the client
+// fetches the rows later and may run other statements of the session meanwhile,
+// so that the rows must not end with them.
+type Cursor interface {
+	Cursor() bool
+}
+
 // Done is how one statement ended.
 type Done struct {
 	Tag      string // the statement's kind for PostgreSQL's CommandComplete: "SELECT", "INSERT", "CREATE TABLE"

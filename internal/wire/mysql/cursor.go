@@ -114,6 +114,9 @@ func (cur *cursor) wake() {
 	cur.moved.Broadcast()
 }
 
+// Cursor implements wire.Cursor.
+func (cur *cursor) Cursor() bool { return true }
+
 // Columns implements wire.ResultWriter.
 func (cur *cursor) Columns(cols []lake.Column) error {
 	cur.mu.Lock()

@@ -158,7 +158,7 @@ const stringLength = 65533
 // of its own the value travels as text.
 var plainMeta = map[lake.Kind]meta{
 	lake.Null:        {code: typeNull, charset: charsetBinary, flags: flagBinary},
-	lake.Boolean:     number(typeTiny, 1, 0),
+	lake.Boolean:     {typeTiny, charsetBinary, 1, flagNum, 0}, // binary, Connector/J would make bytes of it
 	lake.TinyInt:     number(typeTiny, 4, 0),
 	lake.SmallInt:    number(typeShort, 6, 0),
 	lake.Integer:     number(typeLong, 11, 0),
