@@ -368,10 +368,14 @@ func (w *writer) timeSlice(i int, args []arg) bool {
 	return w.wrap(i, macro("time_slice")+"(", args[:2], ", "+lake.QuoteString(strings.ToLower(w.toks[args[2].from].Text))+")")
 }
 
-// dateTrunc converts a string literal, which DuckDB cannot place.
+// dateTrunc converts a literal or parameter, whose type is open, to a DATETIME.
 func (w *writer) dateTrunc(i int, args []arg) bool {
-	if len(args) != 2 || w.kind(args[1].from) != syntax.String || args[1].to != args[1].from+1 {
+	if len(args) != 2 {
 		return false
+	}
+	a := args[1]
+	if k := w.kind(a.from); a.to > a.from+1 || k != syntax.String && k != syntax.Param {
+		return w.wrap(i, macro("date_trunc")+"(", args, ")")
 	}
 	w.put(i, "date_trunc(")
 	w.arg(args[0])

@@ -115,7 +115,7 @@ var native = strings.Fields(`sum min max avg count any_value count_if bool_or bo
 	stddev_samp var_pop var_samp covar_pop covar_samp corr grouping grouping_id row_number rank dense_rank cume_dist percent_rank ntile lead lag first_value
 	last_value abs ceil floor round mod pow exp sin cos tan cot atan atan2 sinh cosh tanh degrees radians pi random cbrt if ifnull nullif coalesce
 	lower upper trim ltrim rtrim instr position replace reverse repeat starts_with ends_with bin md5 url_encode url_decode regexp_extract
-	regexp_extract_all translate uuid date_trunc extract json_object json_array to_json json_each array_concat unnest generate_series map_keys
+	regexp_extract_all translate uuid extract json_object json_array to_json json_each array_concat unnest generate_series map_keys
 	map_values map_entries map_concat row typeof`)
 
 // Unknown gives a hint for a function that the engine does not know: the

@@ -56,6 +56,10 @@ CREATE MACRO @next_day(x, name) AS CAST(CAST(@ts(x) AS DATE) + CAST((@weekday_nu
 CREATE MACRO @previous_day(x, name) AS CAST(CAST(@ts(x) AS DATE) - CAST((isodow(@ts(x)) - @weekday_number(name) + 6) % 7 + 1 AS INTEGER) AS DATE);
 CREATE MACRO @makedate(y, n) AS CASE WHEN n BETWEEN 1 AND 366 AND year(make_date(y, 1, 1) + CAST(n - 1 AS INTEGER)) = y THEN CAST(make_date(y, 1, 1) + CAST(n - 1 AS INTEGER) AS DATE) END;
 
+-- A DATE stays a DATE. What has no type yet cannot choose; its rewrite is to_ts.
+CREATE MACRO @date_trunc(unit, x DATE) AS CAST(date_trunc(unit, x) AS DATE), (unit, x TIMESTAMP) AS date_trunc(unit, x),
+  (unit, x TIMESTAMPTZ) AS date_trunc(unit, CAST(x AS TIMESTAMP)), (unit, x VARCHAR) AS date_trunc(unit, @ts(x));
+
 -- Weeks. Bits of the mode: 1 Monday first, 2 weeks run on into the year before
 -- or after, 4 the other rule for the first week (MySQL manual, WEEK()). A lambda
 -- over a list of one value names it, so that it is computed once. week_start
