@@ -380,6 +380,7 @@ func multipart(t *testing.T, c *awss3.Client, b string) {
 			t.Errorf("%s: copy %+v, %v", name, n, err)
 		}
 	}
+	completeAtOnce(t, c, b)
 	key := "left"
 	up, err := c.CreateMultipartUpload(ctx, &awss3.CreateMultipartUploadInput{Bucket: &b, Key: &key})
 	ok(t, err)
@@ -396,6 +397,30 @@ func multipart(t *testing.T, c *awss3.Client, b string) {
 	want(t, "abort", err, "")
 	_, err = c.AbortMultipartUpload(ctx, &awss3.AbortMultipartUploadInput{Bucket: &b, Key: &key, UploadId: up.UploadId})
 	want(t, "abort again", err, "NoSuchUpload")
+}
+
+// completeAtOnce ends one upload from several clients: all are told the same.
+func completeAtOnce(t *testing.T, c *awss3.Client, b string) {
+	key := "at once"
+	for i := range 8 {
+		up, err := c.CreateMultipartUpload(ctx, &awss3.CreateMultipartUploadInput{Bucket: &b, Key: &key})
+		ok(t, err)
+		part, err := c.UploadPart(ctx, &awss3.UploadPartInput{Bucket: &b, Key: &key, UploadId: up.UploadId, PartNumber: p(int32(1)),
+			Body: strings.NewReader(fmt.Sprint("upload ", i))})
+		ok(t, err)
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				_, err := c.CompleteMultipartUpload(ctx, &awss3.CompleteMultipartUploadInput{Bucket: &b, Key: &key, UploadId: up.UploadId,
+					MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{PartNumber: p(int32(1)), ETag: part.ETag}}}})
+				want(t, "complete", err, "")
+			})
+		}
+		wg.Wait()
+		if got, _, err := get(c, b, key); err != nil || got != fmt.Sprint("upload ", i) {
+			t.Errorf("upload %d: got %q, %v", i, got, err)
+		}
+	}
 }
 
 func versions(t *testing.T, l *lab) {

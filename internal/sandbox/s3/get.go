@@ -296,7 +296,9 @@ func (s *Service) getAttributes(w http.ResponseWriter, q *request) error {
 	asked := map[string]bool{}
 	for _, v := range q.r.Header.Values("X-Amz-Object-Attributes") {
 		for name := range strings.SplitSeq(v, ",") {
-			asked[strings.TrimSpace(name)] = true
+			if name = strings.TrimSpace(name); name != "" {
+				asked[name] = true
+			}
 		}
 	}
 	if len(asked) == 0 {

@@ -219,8 +219,14 @@ func (s *Service) completeUpload(w http.ResponseWriter, q *request) error {
 // completed answers again for an upload that made the present object, so that
 // a client whose reply was lost can ask twice.
 func (s *Service) completed(w http.ResponseWriter, q *request, err error) error {
-	o, cerr := s.store.current(q.bucket, q.key)
-	if cerr != nil || o == nil || o.Upload == "" || o.Upload != q.query.Get("uploadId") {
+	var o *object
+	// Not from the cache, which the commit that ended the upload may not have
+	// reached yet.
+	read := s.store.view(q.bucket, func(t *tx) (err error) {
+		o, err = t.current(q.key)
+		return err
+	})
+	if read != nil || o == nil || o.Upload == "" || o.Upload != q.query.Get("uploadId") {
 		return err
 	}
 	return s.answerComplete(w, q, o)
