@@ -179,13 +179,15 @@ func TestKnownStatementsAreRefusedByName(t *testing.T) {
 
 func TestRedactedHidesSecrets(t *testing.T) {
 	for text, want := range map[string]string{
-		`CREATE EXTERNAL CATALOG c PROPERTIES ("aws.s3.secret_key" = "s3cr3t", "type" = "hive")`: "CREATE EXTERNAL CATALOG `c` PROPERTIES (\"aws.s3.secret_key\" = \"******\", \"type\" = \"hive\")",
-		`ALTER CATALOG c SET ("aws.glue.session_token" = "s3cr3t")`:                              "ALTER CATALOG `c` SET (\"aws.glue.session_token\" = \"******\")",
+		`CREATE EXTERNAL CATALOG c PROPERTIES ("aws.s3.secret_key" = "s3cr3t", "type" = "hive")`: "CREATE EXTERNAL CATALOG `c` PROPERTIES (\"aws.s3.secret_key\" = '******', \"type\" = \"hive\")",
+		`ALTER CATALOG c SET ("aws.glue.session_token" = "s3cr3t")`:                              "ALTER CATALOG `c` SET (\"aws.glue.session_token\" = '******')",
 		`SELECT * FROM FILES("aws.s3.access_key" = "s3cr3t", "path" = "x")`:                      `SELECT * FROM FILES("aws.s3.access_key" = '******', "path" = "x")`,
 		`CREATE USER u IDENTIFIED BY 's3cr3t'`:                                                   `CREATE USER u IDENTIFIED BY '******'`,
 		`SET PASSWORD = PASSWORD('s3cr3t')`:                                                      `SET PASSWORD = PASSWORD('******')`,
 		`COPY t FROM 'u' CREDENTIALS 'aws_secret=s3cr3t' CSV`:                                    `COPY t FROM 'u' CREDENTIALS '******' CSV`,
 		`EXPLAIN SELECT * FROM FILES("aws.s3.secret_key"="s3cr3t")`:                              `EXPLAIN SELECT * FROM FILES("aws.s3.secret_key"='******')`,
+		"PREPARE s FROM 'SELECT * FROM FILES(\"aws.s3.secret_key\" = \"s3cr3t\")'":               "PREPARE `s` FROM \"SELECT * FROM FILES(\\\"aws.s3.secret_key\\\" = '******')\"",
+		"CREATE TABLE t AS SELECT * FROM FILES('aws.s3.secret_key' = 's3cr3t')":                  "CREATE TABLE `t` AS SELECT * FROM FILES('aws.s3.secret_key' = '******')",
 		`SELECT 'plain', "text"`:                                                                 `SELECT 'plain', "text"`,
 	} {
 		st, err := Parse(text)

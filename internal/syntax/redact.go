@@ -22,39 +22,15 @@ func IsSecret(key string) bool {
 	return slices.ContainsFunc(secretWords, in) && !slices.ContainsFunc(notSecret, in)
 }
 
-// Redacted prints a statement for logs and process lists: the values of secret
-// properties are Hidden, and so are all string literals of statements that are
-// kept as text and hold credentials.
+// Redacted prints a statement for logs and process lists, without the secrets
+// that RedactText finds.
 func Redacted(s Statement) string {
-	switch s := s.(type) {
-	case *CreateCatalog:
-		c := *s
-		c.Properties = c.Properties.redacted()
-		return c.String()
-	case *AlterCatalog:
-		c := *s
-		c.Properties = c.Properties.redacted()
-		return c.String()
-	case *Describe:
-		c := *s
-		c.Files = c.Files.redacted()
-		return c.String()
-	case *Explain:
-		return words("EXPLAIN", s.Mode, Redacted(s.Statement))
-	case *AdminSetConfig, *CreateTable, *AlterTable, *CreateDatabase:
-		return s.String()
+	if p, ok := s.(*Prepare); ok && p.Text {
+		inner := *p
+		inner.From.Text = RedactText(p.From.Text)
+		return inner.String()
 	}
 	return RedactText(s.String())
-}
-
-func (p Properties) redacted() Properties {
-	out := slices.Clone(p)
-	for i, kv := range out {
-		if IsSecret(kv.Key.Value) {
-			out[i].Value.Value = Hidden
-		}
-	}
-	return out
 }
 
 // credentialWords precede a string that is a secret.

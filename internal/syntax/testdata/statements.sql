@@ -1,6 +1,7 @@
 # Catalogs
 CREATE EXTERNAL CATALOG IF NOT EXISTS "c" COMMENT "say \"hi\"" PROPERTIES ("type" = "hive", 'k' = 'it''s');
 create catalog `odd``name` properties ("type"="hive");
+ALTER CATALOG c SET ("a\\n" = 'b\\', "c" = "50\%\t");
 ALTER CATALOG c SET PROPERTIES ("a" = "b");
 ALTER CATALOG c SET ("a" = "b");
 DROP CATALOG IF EXISTS c;
