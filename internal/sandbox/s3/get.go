@@ -294,7 +294,7 @@ func (s *Service) getAttributes(w http.ResponseWriter, q *request) error {
 		return err
 	}
 	asked := map[string]bool{}
-	for _, v := range q.r.Header.Values("X-Amz-Object-Attributes") {
+	for _, v := range q.r.Header.Values("X-Amz-Object-attributes") {
 		for name := range strings.SplitSeq(v, ",") {
 			if name = strings.TrimSpace(name); name != "" {
 				asked[name] = true

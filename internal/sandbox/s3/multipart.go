@@ -31,7 +31,7 @@ func (s *Service) createUpload(w http.ResponseWriter, q *request) error {
 	if aerr != nil {
 		return aerr
 	}
-	u := &upload{ID: newID() + newID(), Key: q.key, Initiated: o.Modified, Initiator: q.Caller.Principal.ARN, Attributes: o.Attributes, Tags: o.Tags,
+	u := &upload{ID: newID() + newID(), Key: q.key, Initiated: o.Modified, Initiator: q.Caller.Principal.ARN, attributes: o.attributes, Tags: o.Tags,
 		Algorithm: algorithm, Kind: kind, Asked: asked}
 	err = s.store.update(q.bucket, func(t *tx) error { return put(t.uploads, uploadKey(u.Key, u.ID), u) })
 	if err != nil {
@@ -257,7 +257,7 @@ func (s *Service) assemble(q *request, want *completeRequest) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &object{Modified: u.Initiated, Attributes: u.Attributes, Tags: u.Tags, Upload: id}
+	o := &object{Modified: u.Initiated, attributes: u.attributes, Tags: u.Tags, Upload: id}
 	etags := md5.New()
 	for _, p := range parts {
 		raw, err := hex.DecodeString(p.ETag)

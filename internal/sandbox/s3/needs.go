@@ -240,9 +240,6 @@ func (q *request) context(b *bucket) iam.Context {
 	return ctx
 }
 
-// may asks for one more need.
-func (q *request) may(n sandbox.Need) bool { return q.May(n).Effect == iam.Allow }
-
 // missing is the answer for an object that is not there: whoever may list the
 // bucket is told so, everyone else is refused ("GetObject", S3 API Reference).
 func (q *request) missing(b *bucket, e *apiErr) error {

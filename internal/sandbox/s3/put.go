@@ -128,7 +128,7 @@ func newObject(q *request) (*object, error) {
 	}
 	o := &object{Modified: q.Now.UTC().Truncate(time.Second)}
 	var err error
-	if o.Attributes, err = readAttributes(h); err != nil {
+	if o.attributes, err = readAttributes(h); err != nil {
 		return nil, err
 	}
 	if text := h.Get("X-Amz-Tagging"); text != "" {
@@ -139,8 +139,8 @@ func newObject(q *request) (*object, error) {
 	return o, nil
 }
 
-func readAttributes(h http.Header) (Attributes, error) {
-	a := Attributes{ContentType: h.Get("Content-Type"), Encoding: h.Get("Content-Encoding"), Language: h.Get("Content-Language"),
+func readAttributes(h http.Header) (attributes, error) {
+	a := attributes{ContentType: h.Get("Content-Type"), Encoding: h.Get("Content-Encoding"), Language: h.Get("Content-Language"),
 		Disposition: h.Get("Content-Disposition"), CacheControl: h.Get("Cache-Control"), Expires: h.Get("Expires"),
 		Redirect: h.Get("X-Amz-Website-Redirect-Location"), Class: h.Get("X-Amz-Storage-Class")}
 	if a.ContentType == "" {
@@ -306,7 +306,7 @@ func (s *Service) copied(q *request, src *source) (*object, error) {
 	}
 	if !newMeta {
 		class, redirect := o.Class, o.Redirect
-		o.Attributes = src.object.Attributes
+		o.attributes = src.object.attributes
 		o.Class, o.Redirect = class, redirect
 		if src.bucket == q.b && src.key == q.key && src.version == "" && class == src.object.Class && redirect == src.object.Redirect {
 			return nil, apiError(400, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without "+

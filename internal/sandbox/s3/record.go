@@ -38,7 +38,7 @@ type object struct {
 	Modified time.Time `json:"t"`
 	Version  string    `json:"v,omitempty"` // "" is the null version
 	Marker   bool      `json:"d,omitempty"` // a delete marker
-	Attributes
+	attributes
 	Tags     map[string]string `json:"g,omitempty"`
 	Checksum checksum          `json:"c,omitzero"`
 	Parts    []partRecord      `json:"p,omitempty"` // of a multipart object
@@ -55,8 +55,8 @@ func (o *object) versionID() string {
 
 func (o *object) quotedETag() string { return `"` + o.ETag + `"` }
 
-// Attributes is what a writer says about an object and readers get back.
-type Attributes struct {
+// attributes is what a writer says about an object and readers get back.
+type attributes struct {
 	ContentType  string            `json:"ct,omitempty"`
 	Encoding     string            `json:"ce,omitempty"`
 	Language     string            `json:"cl,omitempty"`
@@ -68,7 +68,7 @@ type Attributes struct {
 	Meta         map[string]string `json:"m,omitempty"`  // lower-case names without x-amz-meta-
 }
 
-func (a *Attributes) storageClass() string {
+func (a *attributes) storageClass() string {
 	if a.Class == "" {
 		return "STANDARD"
 	}
@@ -91,7 +91,7 @@ type upload struct {
 	Key       string
 	Initiated time.Time
 	Initiator string // ARN
-	Attributes
+	attributes
 	Tags      map[string]string `json:",omitempty"`
 	Algorithm string            // of the checksum
 	Kind      string            // COMPOSITE or FULL_OBJECT
