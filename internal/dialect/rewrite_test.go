@@ -98,6 +98,16 @@ func TestEveryFunctionHasOneMeaning(t *testing.T) {
 			t.Errorf("%s is native and something else too", name)
 		}
 	}
+	for name := range inner {
+		if !macroNames[name] {
+			t.Errorf("%s is no macro", name)
+		}
+	}
+	for name, to := range renamed {
+		if target, ok := strings.CutPrefix(to, macro("")); ok && !macroNames[target] {
+			t.Errorf("%s is renamed to %s, which is no macro", name, target)
+		}
+	}
 	if len(provided()) < 250 {
 		t.Errorf("only %d functions", len(provided()))
 	}
