@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/go-mysql-org/go-mysql/client"
@@ -48,7 +49,9 @@ func TestStatementsOverTheWire(t *testing.T) {
 				name := "first"
 				d.MaybeScanArgs(t, "on", &name)
 				if conns[name] == nil {
-					c, err := client.Connect(l.ready["mysql"], "root", "", "")
+					c, err := client.Connect(l.ready["mysql"], "root", "", "", func(c *client.Conn) error {
+						return c.SetCapability(mysql.CLIENT_MULTI_STATEMENTS)
+					})
 					if err != nil {
 						d.Fatalf(t, "connect: %v", err)
 					}
@@ -110,8 +113,12 @@ func arguments(t *testing.T, d *datadriven.TestData) []any {
 	return args
 }
 
-// changing is what differs from run to run.
-var changing = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+// What differs from run to run: addresses, and times that the files themselves
+// do not use.
+var (
+	changing = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	now      = regexp.MustCompile(`20(?:2[6-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d:\d\d`)
+)
 
 func render(b *strings.Builder, r *mysql.Result, err error, types bool) {
 	if e := (*mysql.MyError)(nil); errors.As(err, &e) {
@@ -152,7 +159,10 @@ func render(b *strings.Builder, r *mysql.Result, err error, types bool) {
 			if err != nil {
 				s = err.Error()
 			}
-			cells[j] = changing.ReplaceAllString(s, "127.0.0.1:PORT")
+			if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+				s = fmt.Sprintf("x'%x'", s)
+			}
+			cells[j] = now.ReplaceAllString(changing.ReplaceAllString(s, "127.0.0.1:PORT"), "<now>")
 		}
 		fmt.Fprintf(b, "%s\n", strings.TrimRight(strings.Join(cells, " | "), " "))
 	}

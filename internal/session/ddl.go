@@ -135,7 +135,13 @@ func (c *session) creatable(ctx context.Context, n tableName, st *syntax.CreateT
 	case st.PartitionBy != nil && len(st.PartitionBy.Definitions) > 0 && !st.Query.IsZero():
 		return refuse("CREATE TABLE … AS with listed partitions", st.PartitionBy.Pos)
 	}
+	seen := map[string]bool{}
 	for _, col := range st.Columns {
+		name := strings.ToLower(col.Name.Name)
+		if seen[name] {
+			return sqlerr.New(sqlerr.Exists, "Duplicate column name '%s'", col.Name.Name).With(sqlerr.Code{MySQL: 1060, State: "42S21"}).WithPos(text, int(col.Name.Pos))
+		}
+		seen[name] = true
 		switch {
 		case col.AutoIncrement:
 			return refuse("AUTO_INCREMENT", col.Name.Pos)
@@ -172,6 +178,9 @@ func define(st *syntax.CreateTable, text string) (*definition, error) {
 			d.Keys = append(d.Keys, col.Name.Name)
 		}
 	}
+	if st.Key == nil && len(d.Keys) == 0 && len(st.OrderBy) == 0 {
+		d.Keys = sortedBy(st.Columns)
+	}
 	if st.PartitionBy != nil {
 		items := make([]string, len(st.PartitionBy.Items))
 		for i, it := range st.PartitionBy.Items {
@@ -200,6 +209,32 @@ func define(st *syntax.CreateTable, text string) (*definition, error) {
 	return d, nil
 }
 
+// sortedBy chooses the duplicate key of a table that names none: its first
+// columns, three at most, up to the first string, before the first whose type
+// cannot be a key (starrocks.io, "Duplicate Key table").
+func sortedBy(columns []syntax.ColumnDef) []string {
+	var keys []string
+	for _, col := range columns {
+		if len(keys) == 3 || !keyType(col.Type) {
+			break
+		}
+		keys = append(keys, col.Name.Name)
+		if col.Type.Name == "VARCHAR" || col.Type.Name == "STRING" {
+			break
+		}
+	}
+	return keys
+}
+
+// keyType tells whether a column of the type may be part of a key.
+func keyType(t syntax.Type) bool {
+	switch t.Name {
+	case "", "FLOAT", "DOUBLE", "JSON", "ARRAY", "MAP", "STRUCT", "BINARY", "VARBINARY":
+		return false
+	}
+	return true
+}
+
 func backquoted(names []syntax.Ident) string {
 	out := make([]string, len(names))
 	for i, n := range names {
@@ -225,8 +260,7 @@ func (c *session) createColumns(ctx context.Context, n tableName, st *syntax.Cre
 			return err
 		}
 		if isKey[strings.ToLower(col.Name.Name)] {
-			switch col.Type.Name {
-			case "FLOAT", "DOUBLE", "JSON", "ARRAY", "MAP", "STRUCT":
+			if !keyType(col.Type) {
 				return sqlerr.New(sqlerr.Invalid, "column %s of type %s cannot be a key", col.Name.Name, col.Type.Name).WithPos(text, int(col.Type.Pos))
 			}
 			if d.Model == "PRIMARY" && !said.NotNull {
@@ -289,6 +323,13 @@ func (c *session) column(ctx context.Context, col syntax.ColumnDef, text string)
 	return said, sql, t, nil
 }
 
+// The longest strings that a column may hold, in bytes (starrocks.io, "CHAR"
+// and "VARCHAR").
+const (
+	maxChar    = 255
+	maxVarchar = 1048576
+)
+
 // length is the declared length of a string in bytes, 0 if it has none.
 func length(t syntax.Type) int {
 	switch t.Name {
@@ -328,6 +369,9 @@ func columnType(t syntax.Type) (lake.Type, string, error) {
 	switch t.Name {
 	case "CHAR", "VARCHAR", "BINARY", "VARBINARY":
 		n := length(t)
+		if limit := map[bool]int{true: maxChar, false: maxVarchar}[t.Name == "CHAR"]; n > limit {
+			return lake.Type{}, "", sqlerr.New(sqlerr.Invalid, "%s(%d): the length must be 1 to %d bytes", t.Name, n, limit)
+		}
 		switch {
 		case n == 0 && t.Name != "CHAR" && t.Name != "VARCHAR":
 		case len(t.Args) > 0 && t.Args[0] < 0: // VARCHAR(*)
@@ -365,7 +409,7 @@ func (c *session) createAs(ctx context.Context, n tableName, st *syntax.CreateTa
 	}
 	var affected int64
 	err = c.atomically(ctx, func() error {
-		if affected, err = c.conn.Exec(ctx, "CREATE TABLE "+n.internal()+names+" AS "+p.sql); err != nil {
+		if affected, err = c.conn.Exec(ctx, p.behind("CREATE TABLE "+n.internal()+names+" AS ")); err != nil {
 			return p.explain(ctx, err)
 		}
 		if err := c.comment(ctx, n, d); err != nil {

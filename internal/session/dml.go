@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"lakeport/internal/lake"
@@ -73,9 +74,9 @@ func (c *session) insert(ctx context.Context, st *syntax.Insert, text string, w 
 			}
 		}
 		if t.def.upserts() {
-			affected, err = c.upsert(ctx, t, names, st.ByName, p.sql)
+			affected, err = c.upsert(ctx, t, names, st.ByName, p)
 		} else {
-			affected, err = c.conn.Exec(ctx, "INSERT INTO "+t.name.internal()+into(names, st.ByName)+p.sql)
+			affected, err = c.conn.Exec(ctx, p.behind("INSERT INTO "+t.name.internal()+into(names, st.ByName)))
 		}
 		if err != nil {
 			return err
@@ -122,15 +123,27 @@ func insertInfo() string {
 	return fmt.Sprintf("{'label':'insert_%s', 'status':'VISIBLE', 'txnId':'0'}", strings.ToLower(rand.Text()[:16]))
 }
 
+// What the engine says of rows that do not fit.
+var (
+	nullRefused  = regexp.MustCompile(`NOT NULL constraint failed: .*\.(.+)$`)
+	longRefused  = regexp.MustCompile(`CHECK\(\((?:strlen|octet_length)\((.+)\) <= (\d+)\)\)`)
+	countRefused = regexp.MustCompile(`expected (\d+) columns? but (\d+) values?|has (\d+) columns? but (\d+) values?`)
+)
+
 // filtered words a refused row as StarRocks' strict mode does.
 func filtered(err error) error {
 	e := sqlerr.From(err)
+	if m := countRefused.FindStringSubmatch(e.Msg); m != nil {
+		return sqlerr.New(sqlerr.Invalid, "Inserted target column count: %s doesn't match select/value column count: %s", m[1]+m[3], m[2]+m[4]).With(sqlerr.ColumnCount)
+	}
 	if e.Kind != sqlerr.Conflict || !strings.Contains(e.Msg, "onstraint") {
 		return err
 	}
 	why := e.Msg
-	if strings.Contains(why, "strlen") || strings.Contains(why, "octet_length") {
-		why = "a value is longer than its column: " + why
+	if m := nullRefused.FindStringSubmatch(why); m != nil {
+		why = "NULL value in non-nullable column '" + m[1] + "'"
+	} else if m := longRefused.FindStringSubmatch(why); m != nil {
+		why = fmt.Sprintf("a value is longer than the %s bytes of column '%s'", m[2], strings.Trim(m[1], `"`))
 	} else if strings.Contains(strings.ToLower(why), "coalesce") {
 		why = "a row belongs to none of the table's partitions"
 	}
@@ -169,7 +182,7 @@ func (t *described) insertColumns(st *syntax.Insert, text string) ([]string, err
 
 // upsert gathers the rows, drops those of the table with the same keys, and
 // inserts the last row of each key.
-func (c *session) upsert(ctx context.Context, t *described, names []string, byName bool, sql string) (int64, error) {
+func (c *session) upsert(ctx context.Context, t *described, names []string, byName bool, p *plan) (int64, error) {
 	keys := make([]string, len(t.def.Keys))
 	for i, k := range t.def.Keys {
 		keys[i] = lake.QuoteName(k)
@@ -183,7 +196,7 @@ func (c *session) upsert(ctx context.Context, t *described, names []string, byNa
 	var last int64
 	for i, step := range []string{
 		"CREATE OR REPLACE TEMP TABLE lakeport_stage AS SELECT " + list + " FROM " + t.name.internal() + " LIMIT 0",
-		"INSERT INTO " + stage + into(names, byName) + sql,
+		p.behind("INSERT INTO " + stage + into(names, byName)),
 		"DELETE FROM " + t.name.internal() + " WHERE (" + key + ") IN (SELECT (" + key + ") FROM " + stage + ")",
 		"INSERT INTO " + t.name.internal() + " (" + list + ") SELECT " + list + " FROM " + stage +
 			" QUALIFY row_number() OVER (PARTITION BY " + key + " ORDER BY rowid DESC) = 1",
@@ -208,17 +221,17 @@ func (c *session) update(ctx context.Context, st *syntax.Update, text string, w 
 		return err
 	}
 	as := rowAlias(st.Table, st.Alias)
-	selects, sets := []string{as + ".rowid AS lakeport_row"}, []string{}
+	q, sets := gather(st.With, as), []string{}
 	for i, set := range st.Set {
 		col, err := t.updatable(set, text)
 		if err != nil {
 			return err
 		}
-		selects = append(selects, fmt.Sprintf("%s AS lakeport_%d", set.Value.Text, i))
+		q.own(", ").user(set.Value).own(fmt.Sprintf(" AS lakeport_%d", i))
 		sets = append(sets, fmt.Sprintf("%s = s.lakeport_%d", lake.QuoteName(col), i))
 	}
-	query := gather(st.With, selects, st.Table, as, st.From, st.Where)
-	affected, err := c.byRow(ctx, query, "UPDATE "+t.name.internal()+" AS t SET "+strings.Join(sets, ", ")+" FROM "+stage+" AS s WHERE t.rowid = s.lakeport_row")
+	q.from(st.Table, as, st.From, st.Where)
+	affected, err := c.byRow(ctx, q, text, "UPDATE "+t.name.internal()+" AS t SET "+strings.Join(sets, ", ")+" FROM "+stage+" AS s WHERE t.rowid = s.lakeport_row")
 	if err != nil {
 		return filtered(err)
 	}
@@ -253,8 +266,8 @@ func (c *session) delete(ctx context.Context, st *syntax.Delete, text string, w 
 		where = "(" + where + ") AND "
 	}
 	as := rowAlias(st.Table, st.Alias)
-	query := gather(st.With, []string{as + ".rowid AS lakeport_row"}, st.Table, as, st.Using, st.Where)
-	affected, err := c.byRow(ctx, query, "DELETE FROM "+t.name.internal()+" WHERE "+where+"rowid IN (SELECT lakeport_row FROM "+stage+")")
+	q := gather(st.With, as).from(st.Table, as, st.Using, st.Where)
+	affected, err := c.byRow(ctx, q, text, "DELETE FROM "+t.name.internal()+" WHERE "+where+"rowid IN (SELECT lakeport_row FROM "+stage+")")
 	if err != nil {
 		return err
 	}
@@ -269,28 +282,72 @@ func rowAlias(table syntax.QualifiedName, alias *syntax.Ident) string {
 	return table.Parts[len(table.Parts)-1].String()
 }
 
-// gather spells the query that finds the rows to change.
-func gather(with syntax.Fragment, selects []string, table syntax.QualifiedName, as string, from, where syntax.Fragment) string {
-	q := with.Text + " SELECT " + strings.Join(selects, ", ") + " FROM " + table.String() + " AS " + as
+// gathering is the query that finds the rows to change, put together from the
+// client's own pieces, whose places it knows.
+type gathering struct {
+	text   string
+	pieces []piece
+}
+
+// piece is a part of the statement that stands at in the query.
+type piece struct {
+	at int
+	syntax.Fragment
+}
+
+func (g *gathering) own(text string) *gathering {
+	g.text += text
+	return g
+}
+
+func (g *gathering) user(f syntax.Fragment) *gathering {
+	g.pieces = append(g.pieces, piece{len(g.text), f})
+	return g.own(f.Text)
+}
+
+// gather begins a gathering with the row's identity.
+func gather(with syntax.Fragment, as string) *gathering {
+	return new(gathering).user(with).own(" SELECT " + as + ".rowid AS lakeport_row")
+}
+
+func (g *gathering) from(table syntax.QualifiedName, as string, from, where syntax.Fragment) *gathering {
+	g.own(" FROM " + table.String() + " AS " + as)
 	if !from.IsZero() {
-		q += ", " + from.Text
+		g.own(", ").user(from)
 	}
 	if !where.IsZero() {
-		q += " WHERE " + where.Text
+		g.own(" WHERE ").user(where)
 	}
-	return q
+	return g
+}
+
+// locate moves the position of an error in the query to the statement's text.
+// A fault of what the client did not write has none.
+func (g *gathering) locate(err error, text string) error {
+	e, ok := errors.AsType[*sqlerr.Error](err)
+	if !ok || e.Pos.Line == 0 {
+		return err
+	}
+	moved := *e
+	moved.Pos = sqlerr.Pos{}
+	for _, p := range g.pieces {
+		if by := e.Pos.Offset - p.at; by >= 0 && by < len(p.Text) {
+			moved.Pos = sqlerr.At(text, int(p.Pos)+by)
+		}
+	}
+	return &moved
 }
 
 // byRow runs a query into the stage and then the change that reads it, as one.
-func (c *session) byRow(ctx context.Context, query, change string) (affected int64, err error) {
-	p, err := c.plan(ctx, syntax.Fragment{Text: query}, query)
+func (c *session) byRow(ctx context.Context, q *gathering, text, change string) (affected int64, err error) {
+	p, err := c.plan(ctx, syntax.Fragment{Text: q.text}, q.text)
 	if err != nil {
-		return 0, err
+		return 0, q.locate(err, text)
 	}
 	defer p.close()
 	err = c.atomically(ctx, func() error {
 		for _, step := range []string{
-			"CREATE OR REPLACE TEMP TABLE lakeport_stage AS " + p.sql,
+			p.behind("CREATE OR REPLACE TEMP TABLE lakeport_stage AS "),
 			change,
 			"DROP TABLE " + stage,
 		} {
@@ -304,7 +361,7 @@ func (c *session) byRow(ctx context.Context, query, change string) (affected int
 		}
 		return nil
 	})
-	return affected, p.explain(ctx, err)
+	return affected, q.locate(p.explain(ctx, err), text)
 }
 
 func (c *session) truncate(ctx context.Context, st *syntax.Truncate, text string, w wire.ResultWriter) error {

@@ -18,6 +18,10 @@ import (
 // Exec implements wire.Session: every statement of text in order.
 func (c *session) Exec(ctx context.Context, text string, w wire.ResultWriter) error {
 	spans := syntax.Split(text, syntax.StarRocks)
+	if m, told := w.(wire.MultiStatements); told && len(spans) > 1 && !m.MultiStatements() {
+		return sqlerr.New(sqlerr.Syntax, "the text holds several statements, and the client has not said that it takes several results").
+			WithPos(text, spans[1].Pos).WithHint("send one statement at a time, or connect with CLIENT_MULTI_STATEMENTS")
+	}
 	for i, span := range spans {
 		one := text[span.Pos:span.End]
 		if err := c.statement(ctx, one, &more{w, i < len(spans)-1}); err != nil {

@@ -2,7 +2,9 @@ package session
 
 import (
 	"context"
+	"encoding/json"
 	"sort"
+	"strconv"
 	"strings"
 
 	"lakeport/internal/catalog"
@@ -49,16 +51,16 @@ func init() {
 		"engines":           fixedRows([]string{"ENGINE", "SUPPORT", "COMMENT", "TRANSACTIONS", "XA", "SAVEPOINTS"}, []any{"OLAP", "YES", "Default storage engine of StarRocks", "NO", "NO", "NO"}),
 		"character_sets":    fixedRows([]string{"CHARACTER_SET_NAME", "DEFAULT_COLLATE_NAME", "DESCRIPTION", "MAXLEN#"}, []any{"utf8", "utf8_general_ci", "UTF-8 Unicode", 3}),
 		"collations":        fixedRows([]string{"COLLATION_NAME", "CHARACTER_SET_NAME", "ID#", "IS_DEFAULT", "IS_COMPILED", "SORTLEN#"}, []any{"utf8_general_ci", "utf8", 33, "Yes", "Yes", 1}),
-		"keywords":          fixedRows([]string{"WORD", "RESERVED#"}, []any{"CATALOG", 0}, []any{"SELECT", 1}, []any{"FROM", 1}),
+		"keywords":          {[]string{"WORD", "RESERVED#"}, fillKeywords},
 		"views": empty("TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "VIEW_DEFINITION", "CHECK_OPTION", "IS_UPDATABLE", "DEFINER", "SECURITY_TYPE",
 			"CHARACTER_SET_CLIENT", "COLLATION_CONNECTION"),
-		"statistics": empty("TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "NON_UNIQUE#", "INDEX_SCHEMA", "INDEX_NAME", "SEQ_IN_INDEX#", "COLUMN_NAME",
-			"COLLATION", "CARDINALITY#", "SUB_PART#", "PACKED", "NULLABLE", "INDEX_TYPE", "COMMENT"),
-		"key_column_usage": empty("CONSTRAINT_CATALOG", "CONSTRAINT_SCHEMA", "CONSTRAINT_NAME", "TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME",
-			"ORDINAL_POSITION#", "POSITION_IN_UNIQUE_CONSTRAINT#", "REFERENCED_TABLE_SCHEMA", "REFERENCED_TABLE_NAME", "REFERENCED_COLUMN_NAME"),
+		"statistics": {[]string{"TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "NON_UNIQUE#", "INDEX_SCHEMA", "INDEX_NAME", "SEQ_IN_INDEX#", "COLUMN_NAME",
+			"COLLATION", "CARDINALITY#", "SUB_PART#", "PACKED", "NULLABLE", "INDEX_TYPE", "COMMENT"}, fillStatistics},
+		"key_column_usage": {[]string{"CONSTRAINT_CATALOG", "CONSTRAINT_SCHEMA", "CONSTRAINT_NAME", "TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME",
+			"ORDINAL_POSITION#", "POSITION_IN_UNIQUE_CONSTRAINT#", "REFERENCED_TABLE_SCHEMA", "REFERENCED_TABLE_NAME", "REFERENCED_COLUMN_NAME"}, fillKeyColumns},
 		"referential_constraints": empty("CONSTRAINT_CATALOG", "CONSTRAINT_SCHEMA", "CONSTRAINT_NAME", "UNIQUE_CONSTRAINT_CATALOG", "UNIQUE_CONSTRAINT_SCHEMA",
 			"UNIQUE_CONSTRAINT_NAME", "MATCH_OPTION", "UPDATE_RULE", "DELETE_RULE", "TABLE_NAME", "REFERENCED_TABLE_NAME"),
-		"table_constraints": empty("CONSTRAINT_CATALOG", "CONSTRAINT_SCHEMA", "CONSTRAINT_NAME", "TABLE_SCHEMA", "TABLE_NAME", "CONSTRAINT_TYPE"),
+		"table_constraints": {[]string{"CONSTRAINT_CATALOG", "CONSTRAINT_SCHEMA", "CONSTRAINT_NAME", "TABLE_SCHEMA", "TABLE_NAME", "CONSTRAINT_TYPE"}, fillConstraints},
 		"routines": empty("SPECIFIC_NAME", "ROUTINE_CATALOG", "ROUTINE_SCHEMA", "ROUTINE_NAME", "ROUTINE_TYPE", "DTD_IDENTIFIER", "ROUTINE_BODY",
 			"ROUTINE_DEFINITION", "ROUTINE_COMMENT", "DEFINER"),
 		"parameters": empty("SPECIFIC_CATALOG", "SPECIFIC_SCHEMA", "SPECIFIC_NAME", "ORDINAL_POSITION#", "PARAMETER_MODE", "PARAMETER_NAME", "DATA_TYPE", "ROUTINE_TYPE"),
@@ -200,6 +202,49 @@ func fillTables(ctx context.Context, c *session, cat string, want wanted, r *rel
 }
 
 func fillColumnsView(ctx context.Context, c *session, cat string, want wanted, r *relation) error {
+	return eachDescribed(ctx, c, cat, want, func(t *described) {
+		for i, col := range t.columns {
+			text := col.text
+			if col.Type.Kind == lake.HugeInt {
+				text = "bigint(20) unsigned" // as StarRocks presents LARGEINT here
+			}
+			var chars, precision, scale, fraction, charset any
+			switch col.Type.Kind {
+			case lake.Varchar:
+				chars, charset = charLength(text), "utf8"
+			case lake.Decimal:
+				precision, scale = int(col.Type.Width), int(col.Type.Scale)
+			case lake.Timestamp:
+				fraction = 6
+			default:
+				if digits, number := digits[col.Type.Kind]; number {
+					precision, scale = digits, 0
+				}
+			}
+			r.add(catalogName(cat), t.name.database, t.name.table, col.Name, i+1, value(col.def), yes(col.null), baseType(text), chars, chars, precision, scale,
+				fraction, charset, collation(col), text, t.keyKind(col), col.extra(), "", col.Comment, precision, scale, "", nil)
+		}
+	})
+}
+
+// digits are the precisions of the integers.
+var digits = map[lake.Kind]int{lake.TinyInt: 3, lake.SmallInt: 5, lake.Integer: 10, lake.BigInt: 19, lake.HugeInt: 20}
+
+// baseType is a type without its parameters: decimal of decimal(10, 2), bigint
+// unsigned of bigint(20) unsigned.
+func baseType(text string) string {
+	base, rest, found := strings.Cut(text, "(")
+	if nested, _, is := strings.Cut(base, "<"); is {
+		return nested
+	}
+	if _, after, closed := strings.Cut(rest, ")"); found && closed {
+		return base + after
+	}
+	return base
+}
+
+// eachDescribed calls f with every wanted table that can be described.
+func eachDescribed(ctx context.Context, c *session, cat string, want wanted, f func(t *described)) error {
 	return eachTable(ctx, c, cat, want, func(db, table string) error {
 		t, err := c.describeTable(ctx, tableName{cat, db, table})
 		if err != nil {
@@ -208,26 +253,62 @@ func fillColumnsView(ctx context.Context, c *session, cat string, want wanted, r
 			}
 			return nil
 		}
-		for i, col := range t.columns {
-			base, _, _ := strings.Cut(col.text, "(")
-			var chars, precision, scale any
-			switch col.Type.Kind {
-			case lake.Varchar:
-				chars = charLength(col.text)
-			case lake.Decimal:
-				precision, scale = int(col.Type.Width), int(col.Type.Scale)
-			case lake.TinyInt, lake.SmallInt, lake.Integer, lake.BigInt:
-				precision, scale = map[lake.Kind]int{lake.TinyInt: 3, lake.SmallInt: 5, lake.Integer: 10, lake.BigInt: 19}[col.Type.Kind], 0
-			}
-			key := ""
-			if col.key {
-				key = "PRI"
-			}
-			r.add(catalogName(cat), db, table, col.Name, i+1, value(col.def), yes(col.null), base, chars, chars, precision, scale, nil, nil, collation(col),
-				col.text, key, col.extra(), "", col.Comment, precision, scale, "", nil)
-		}
+		f(t)
 		return nil
 	})
+}
+
+// eachKeyed calls f with every wanted table whose rows have an identity. No
+// external table has one.
+func eachKeyed(ctx context.Context, c *session, cat string, want wanted, f func(t *described)) error {
+	if cat != catalog.Internal {
+		return nil
+	}
+	return eachDescribed(ctx, c, cat, want, func(t *described) {
+		if t.uniqueKey() != nil {
+			f(t)
+		}
+	})
+}
+
+func fillStatistics(ctx context.Context, c *session, cat string, want wanted, r *relation) error {
+	return eachKeyed(ctx, c, cat, want, func(t *described) {
+		for i, key := range t.uniqueKey() {
+			r.add(catalogName(cat), t.name.database, t.name.table, 0, t.name.database, "PRIMARY", i+1, key, "A", nil, nil, nil, "", "BTREE", "")
+		}
+	})
+}
+
+func fillKeyColumns(ctx context.Context, c *session, cat string, want wanted, r *relation) error {
+	return eachKeyed(ctx, c, cat, want, func(t *described) {
+		for i, key := range t.uniqueKey() {
+			r.add(catalogName(cat), t.name.database, "PRIMARY", catalogName(cat), t.name.database, t.name.table, key, i+1, nil, nil, nil, nil)
+		}
+	})
+}
+
+func fillConstraints(ctx context.Context, c *session, cat string, want wanted, r *relation) error {
+	return eachKeyed(ctx, c, cat, want, func(t *described) {
+		r.add(catalogName(cat), t.name.database, "PRIMARY", t.name.database, t.name.table, "PRIMARY KEY")
+	})
+}
+
+// reserved are the words that StarRocks allows as names in backquotes only
+// (starrocks.io, "Keywords").
+const reserved = `ADD ALL ALTER ANALYZE AND ARRAY AS ASC BETWEEN BIGINT BITMAP BOTH BY CASE CHAR CHARACTER CHECK COLLATE COLUMN COMPACTION CONVERT
+CREATE CROSS CUBE CURRENT_DATE CURRENT_ROLE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER DATABASE DATABASES DECIMAL DECIMALV2 DECIMAL32 DECIMAL64
+DECIMAL128 DEFAULT DEFERRED DELETE DENSE_RANK DESC DESCRIBE DISTINCT DOUBLE DROP DUAL ELSE EXCEPT EXISTS EXPLAIN FALSE FIRST_VALUE FLOAT FOR FORCE
+FROM FULL FUNCTION GRANT GROUP GROUPING GROUPING_ID GROUPS HAVING HLL HOST IF IGNORE IMMEDIATE IN INDEX INFILE INNER INSERT INT INTEGER INTERSECT
+INTO IS JOIN JSON KEY KEYS KILL LAG LARGEINT LAST_VALUE LATERAL LEAD LEFT LIKE LIMIT LOAD LOCALTIME LOCALTIMESTAMP MAXVALUE MINUS MOD NOT NTILE NULL
+ON OR ORDER OUTER OUTFILE OVER PARTITION PERCENTILE PRIMARY PROCEDURE QUALIFY RANGE RANK READ REGEXP RELEASE RENAME REPLACE REVOKE RIGHT RLIKE ROW
+ROWS ROW_NUMBER SCHEMA SCHEMAS SELECT SET SET_VAR SHOW SMALLINT SYSTEM TABLE TERMINATED TEXT THEN TINYINT TO TRUE UNION UNIQUE UNSIGNED UPDATE USE
+USING VALUES VARCHAR WHEN WHERE WITH`
+
+func fillKeywords(_ context.Context, _ *session, _ string, _ wanted, r *relation) error {
+	for word := range strings.FieldsSeq(reserved) {
+		r.add(word, 1)
+	}
+	return nil
 }
 
 func charLength(text string) any {
@@ -250,21 +331,30 @@ func fillTablesConfig(ctx context.Context, c *session, cat string, want wanted, 
 		return nil
 	}
 	models := map[string]string{"DUPLICATE": "DUP_KEYS", "PRIMARY": "PRI_KEYS", "UNIQUE": "UNQ_KEYS"}
-	return eachTable(ctx, c, cat, want, func(db, table string) error {
-		if strings.EqualFold(db, "information_schema") {
-			return nil
+	names := func(list []string) string {
+		if len(list) == 0 {
+			return ""
 		}
-		t, err := c.describeInternal(ctx, tableName{cat, db, table})
-		if err != nil {
-			return err
+		return "`" + strings.Join(list, "`, `") + "`"
+	}
+	return eachDescribed(ctx, c, cat, want, func(t *described) {
+		d := t.def
+		if t.name.informationSchema() {
+			return
 		}
-		kind := "HASH"
-		if !strings.HasPrefix(t.def.Distribution, "HASH") {
-			kind = "RANDOM"
+		spread, buckets, _ := strings.Cut(d.distributed(), " BUCKETS ")
+		kind, by, _ := strings.Cut(spread, "(")
+		count, _ := strconv.Atoi(buckets)
+		props := map[string]string{}
+		for _, p := range d.Properties {
+			props[p[0]] = p[1]
 		}
-		r.add(db, table, "OLAP", models[t.def.Model], "`"+strings.Join(t.def.Keys, "`, `")+"`", t.def.Partition, t.def.Distribution, kind, nil,
-			strings.Join(t.def.OrderBy, ", "), "{}", nil)
-		return nil
+		text, _ := json.Marshal(props) // strings always can be
+		sorted := d.OrderBy
+		if len(sorted) == 0 {
+			sorted = d.Keys
+		}
+		r.add(t.name.database, t.name.table, "OLAP", models[d.Model], names(t.uniqueKey()), d.Partition, strings.TrimSuffix(by, ")"), kind, count, names(sorted), string(text), nil)
 	})
 }
 

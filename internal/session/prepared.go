@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -94,6 +95,8 @@ func literal(a any) string {
 		return "x'" + hex.EncodeToString(a) + "'"
 	case time.Time:
 		return "'" + a.Format("2006-01-02 15:04:05.999999") + "'"
+	case number:
+		return string(a)
 	case string:
 		return syntax.Quote(a)
 	}
@@ -106,7 +109,7 @@ func (c *session) textPrepared(ctx context.Context, st syntax.Statement, text st
 	case *syntax.Prepare:
 		body := st.From.Text
 		if name, isVar := strings.CutPrefix(body, "@"); isVar && !st.Text {
-			body = c.vars["@"+strings.ToLower(name)]
+			body = fmt.Sprint(c.users[strings.ToLower(name)])
 		}
 		if _, err := syntax.Parse(body); err != nil {
 			return err
@@ -124,9 +127,7 @@ func (c *session) textPrepared(ctx context.Context, st syntax.Statement, text st
 		}
 		args := make([]any, len(st.Using))
 		for i, u := range st.Using {
-			if v, set := c.vars["@"+strings.ToLower(u.Name)]; set {
-				args[i] = v
-			}
+			args[i] = c.users[strings.ToLower(u.Name)]
 		}
 		return p.Exec(ctx, args, w)
 	case *syntax.Deallocate:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	"lakeport/internal/blob"
@@ -24,12 +26,52 @@ func (c *session) query(ctx context.Context, q syntax.Fragment, text string, w w
 		return err
 	}
 	defer p.close()
-	return p.explain(ctx, c.stream(ctx, p.sql, w))
+	return p.explain(ctx, c.send(ctx, p.sql, c.rowLimit(q), w))
+}
+
+// rowLimit is how many rows a query may send: sql_select_limit, unless the
+// query has a LIMIT of its own.
+func (c *session) rowLimit(q syntax.Fragment) uint64 {
+	limit, err := strconv.ParseUint(c.vars.get("sql_select_limit"), 10, 64)
+	if err != nil || c.vars["sql_select_limit"] == "" {
+		return math.MaxUint64
+	}
+	tokens, _ := syntax.Scan(q.Text, syntax.StarRocks)
+	depth := 0
+	for _, t := range tokens {
+		switch {
+		case t.Is("("):
+			depth++
+		case t.Is(")"):
+			depth--
+		case depth == 0 && t.Is("LIMIT"):
+			return math.MaxUint64
+		}
+	}
+	return limit
 }
 
 // stream runs finished SQL and sends its rows as they come.
 func (c *session) stream(ctx context.Context, sql string, w wire.ResultWriter) error {
-	rows, err := c.conn.Query(ctx, sql)
+	return c.send(ctx, sql, math.MaxUint64, w)
+}
+
+// send runs finished SQL and sends up to limit rows as they come. The engine
+// ends a connection's rows with its next statement, so a cursor has a
+// connection of its own, but for one that must see an open transaction.
+func (c *session) send(ctx context.Context, sql string, limit uint64, w wire.ResultWriter) error {
+	conn := c.conn
+	if cur, told := w.(wire.Cursor); told && cur.Cursor() && !c.open {
+		var err error
+		if conn, err = c.srv.DB.Connect(); err != nil {
+			return err
+		}
+		defer conn.Close()
+		if err := applyTimeZone(ctx, conn, c.vars.get("time_zone")); err != nil {
+			return err
+		}
+	}
+	rows, err := conn.Query(ctx, sql)
 	if err != nil {
 		return err
 	}
@@ -43,8 +85,11 @@ func (c *session) stream(ctx context.Context, sql string, w wire.ResultWriter) e
 		if err != nil {
 			return err
 		}
-		if chunk == nil {
+		if chunk == nil || uint64(n) == limit {
 			return w.Done(wire.Done{Tag: "SELECT", Affected: n})
+		}
+		if left := limit - uint64(n); uint64(chunk.Rows) > left {
+			chunk.Rows = int(left)
 		}
 		n += int64(chunk.Rows)
 		if err := w.Chunk(chunk); err != nil {
@@ -64,6 +109,7 @@ type plan struct {
 	text     string // the statement, and where in it the query stands
 	offset   int
 	headings bool
+	before   int // length of what behind has put before sql
 }
 
 // mount is what one catalog's objects are read through in one statement.
@@ -76,6 +122,12 @@ func (p *plan) close() {
 	for _, m := range p.mounts {
 		m.objects.Close()
 	}
+}
+
+// behind gives the finished SQL with a prefix, which locate takes into account.
+func (p *plan) behind(prefix string) string {
+	p.before = len(prefix)
+	return prefix + p.sql
 }
 
 // explain prefers the reason why an object could not be read to the engine's
@@ -100,7 +152,10 @@ func (p *plan) locate(err error) error {
 		return err
 	}
 	moved := *e
-	moved.Pos = sqlerr.At(p.text, p.offset+p.source.Source(engine.Unsplice(p.edits, e.Pos.Offset)))
+	moved.Pos = sqlerr.Pos{}
+	if at := e.Pos.Offset - p.before; at >= 0 {
+		moved.Pos = sqlerr.At(p.text, p.offset+p.source.Source(engine.Unsplice(p.edits, at)))
+	}
 	return &moved
 }
 
@@ -130,13 +185,27 @@ func (c *session) plan(ctx context.Context, q syntax.Fragment, text string) (*pl
 		err = tree.Check()
 	}
 	if err != nil {
-		return nil, p.locate(err)
+		return nil, c.unplanned(ctx, p, q, err)
 	}
 	if err := c.resolve(ctx, p, tree); err != nil {
 		p.close()
 		return nil, p.explain(ctx, err)
 	}
 	return p, nil
+}
+
+// unplanned is why a query cannot be planned. A syntax error is looked for
+// again without the headings that translate adds: it must speak of what the
+// client wrote.
+func (c *session) unplanned(ctx context.Context, p *plan, q syntax.Fragment, err error) error {
+	o := c.dialect()
+	o.Headings = false
+	if plain, again := dialect.Query(q.Text, o); again == nil && sqlerr.Is(err, sqlerr.Syntax) {
+		if _, again := c.conn.Inspect(ctx, plain.SQL); again != nil {
+			p.source, err = plain, again
+		}
+	}
+	return p.locate(err)
 }
 
 // use is one name in the query and the table it means.
@@ -363,7 +432,7 @@ func (c *session) explain(ctx context.Context, st *syntax.Explain, text string, 
 	if st.Mode == "ANALYZE" {
 		verb = "EXPLAIN ANALYZE "
 	}
-	rows, err := c.conn.Query(ctx, verb+p.sql)
+	rows, err := c.conn.Query(ctx, p.behind(verb))
 	if err != nil {
 		return p.explain(ctx, err)
 	}

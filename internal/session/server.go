@@ -146,6 +146,7 @@ type session struct {
 	catalog  string // current catalog
 	database string // current database, "" if none
 	vars     variables
+	users    map[string]any
 	warnings []warning
 	open     bool // a transaction is open
 	prepared map[string]string
@@ -168,7 +169,7 @@ func (c *session) Reset(ctx context.Context) error {
 			return err
 		}
 	}
-	c.vars, c.warnings, c.prepared = variables{}, nil, map[string]string{}
+	c.vars, c.users, c.warnings, c.prepared = variables{}, map[string]any{}, nil, map[string]string{}
 	if c.catalog == "" {
 		c.catalog = catalog.Internal
 	}

@@ -216,8 +216,12 @@ func (c *session) showTableStatus(ctx context.Context, st *syntax.ShowTableStatu
 	}
 	r := relation{columns: columns("Name", "Engine", "Version#", "Row_format", "Rows#", "Avg_row_length#", "Data_length#", "Max_data_length#",
 		"Index_length#", "Data_free#", "Auto_increment#", "Create_time", "Update_time", "Check_time", "Collation", "Checksum#", "Create_options", "Comment")}
+	comments, err := c.comments(ctx, cat, db)
+	if err != nil {
+		return err
+	}
 	for _, n := range names {
-		r.add(n, "StarRocks", nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, "utf8_general_ci", nil, nil, "")
+		r.add(n, "StarRocks", nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, "utf8_general_ci", nil, nil, comments[n])
 	}
 	return c.answer(ctx, r, "Name", st.Filter, text, w)
 }
@@ -244,14 +248,10 @@ func (c *session) showColumns(ctx context.Context, st *syntax.ShowColumns, text 
 		r.columns = columns("Field", "Type", "Collation", "Null", "Key", "Default", "Extra", "Privileges", "Comment")
 	}
 	for _, col := range t.columns {
-		key := ""
-		if col.key {
-			key = "PRI"
-		}
 		if st.Full {
-			r.add(col.Name, col.text, collation(col), yes(col.null), key, value(col.def), col.extra(), "", col.Comment)
+			r.add(col.Name, col.text, collation(col), yes(col.null), t.keyKind(col), value(col.def), col.extra(), "", col.Comment)
 		} else {
-			r.add(col.Name, col.text, yes(col.null), key, value(col.def), col.extra())
+			r.add(col.Name, col.text, yes(col.null), t.keyKind(col), value(col.def), col.extra())
 		}
 	}
 	return c.answer(ctx, r, "Field", st.Filter, text, w)
@@ -321,14 +321,18 @@ func (c *session) describe(ctx context.Context, st *syntax.Describe, text string
 
 func (c *session) showIndex(ctx context.Context, st *syntax.ShowIndex, text string, w wire.ResultWriter) error {
 	n, err := c.named(st.Table, st.Database)
-	if err == nil {
-		_, err = c.describeTable(ctx, n)
+	if err != nil {
+		return err
 	}
+	t, err := c.describeTable(ctx, n)
 	if err != nil {
 		return err
 	}
 	r := relation{columns: columns("Table", "Non_unique#", "Key_name", "Seq_in_index#", "Column_name", "Collation", "Cardinality#", "Sub_part#",
 		"Packed", "Null", "Index_type", "Comment", "Index_comment", "Properties")}
+	for i, key := range t.uniqueKey() {
+		r.add(n.table, 0, "PRIMARY", i+1, key, "A", nil, nil, nil, "", "BTREE", "", "", "")
+	}
 	return c.answer(ctx, r, "Table", st.Filter, text, w)
 }
 
@@ -508,9 +512,7 @@ func (t *described) internalClauses() string {
 		}
 		b.WriteString("\n")
 	}
-	if d.Distribution != "" {
-		b.WriteString("DISTRIBUTED BY " + d.Distribution + " \n")
-	}
+	b.WriteString("DISTRIBUTED BY " + d.distributed() + " \n")
 	if len(d.OrderBy) > 0 {
 		b.WriteString("ORDER BY(`" + strings.Join(d.OrderBy, "`, `") + "`)\n")
 	}

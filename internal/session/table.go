@@ -41,6 +41,18 @@ type declared struct {
 // upserts tells whether a row replaces the one with the same keys.
 func (d *definition) upserts() bool { return d.Model == "PRIMARY" || d.Model == "UNIQUE" }
 
+// distributed says how the table's rows are spread: over its key if they
+// replace each other, else at random, unless the definition says it.
+func (d *definition) distributed() string {
+	switch {
+	case d.Distribution != "":
+		return d.Distribution
+	case d.upserts():
+		return "HASH(`" + strings.Join(d.Keys, "`, `") + "`)"
+	}
+	return "RANDOM"
+}
+
 // described is a table as DESC, SHOW and information_schema present it.
 type described struct {
 	name     tableName
@@ -57,6 +69,24 @@ type describedColumn struct {
 	null, key bool
 	def       *string
 	partition bool
+}
+
+// keyKind is what the Key columns of SHOW COLUMNS and information_schema say:
+// PRI, UNI or DUP, as in StarRocks, where DUP is a sort key only.
+func (t *described) keyKind(col describedColumn) string {
+	if !col.key {
+		return ""
+	}
+	return t.def.Model[:3]
+}
+
+// uniqueKey gives the columns that identify a row; nil: none do. Drivers ask
+// for them as a table's primary key.
+func (t *described) uniqueKey() []string {
+	if t.def == nil || !t.def.upserts() {
+		return nil
+	}
+	return t.def.Keys
 }
 
 func (t *described) lakeColumns() []lake.Column {
@@ -107,6 +137,20 @@ func (c *session) describeInternal(ctx context.Context, n tableName) (*described
 		return nil, unknownTable(n)
 	}
 	return list[0], nil
+}
+
+// comments gives the comments of a database's internal tables by name. Those of
+// external tables would cost a call to the metastore for each.
+func (c *session) comments(ctx context.Context, cat, db string) (map[string]string, error) {
+	out := map[string]string{}
+	if cat != catalog.Internal {
+		return out, nil
+	}
+	list, err := c.internalTables(ctx, db, "")
+	for _, t := range list {
+		out[t.name.table] = t.comment
+	}
+	return out, err
 }
 
 func unknownTable(n tableName) error {

@@ -2,11 +2,13 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
 
+	"lakeport/internal/engine"
 	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/syntax"
@@ -53,9 +55,12 @@ var fixed = map[string]bool{"version": true, "version_comment": true, "license":
 // no effect.
 var accepted = []string{"cbo_", "enable_", "connector_", "new_planner_", "pipeline_", "spill_", "parallel_", "statistic_", "query_", "load_", "orc_", "parquet_", "max_", "broadcast_", "io_", "scan_", "big_query_", "runtime_", "global_runtime_", "chunk_", "hdfs_", "hive_", "jit_", "materialized_view_", "skip_", "sql_", "innodb_"}
 
-// variables holds what a session has set; the rest has its default. User
-// variables stand under their name with an @.
+// variables holds what a session has set; the rest has its default.
 type variables map[string]string
+
+// number is the value of a user variable that is a number, as digits. The
+// other values are nil and strings.
+type number string
 
 func (v variables) get(name string) string {
 	if value, set := v[name]; set {
@@ -91,12 +96,20 @@ func (c *session) set(ctx context.Context, st *syntax.SetVariables, text string,
 }
 
 func (c *session) setItem(ctx context.Context, it syntax.SetItem, text string) error {
+	if it.Scope == syntax.User {
+		value, err := c.evaluate(ctx, it.Value, text)
+		if err == nil {
+			c.users[strings.ToLower(it.Name.Name)] = value
+		}
+		return err
+	}
 	value, literal := it.Value.Literal()
 	if !literal {
-		var err error
-		if value, err = c.evaluate(ctx, it.Value, text); err != nil {
+		v, err := c.evaluate(ctx, it.Value, text)
+		if err != nil {
 			return err
 		}
+		value = fmt.Sprint(v)
 	}
 	switch it.Scope {
 	case syntax.Names, syntax.CharacterSet:
@@ -106,9 +119,6 @@ func (c *session) setItem(ctx context.Context, it syntax.SetItem, text string) e
 		if it.Collate != "" {
 			c.vars["collation_connection"] = it.Collate
 		}
-		return nil
-	case syntax.User:
-		c.vars["@"+strings.ToLower(it.Name.Name)] = value
 		return nil
 	}
 	return c.setVariable(ctx, it, value, text)
@@ -144,6 +154,10 @@ func (c *session) setVariable(ctx context.Context, it syntax.SetItem, value, tex
 			return fail(sqlerr.New(sqlerr.Invalid, "Unknown or incorrect time zone: '%s'", value).With(sqlerr.Code{MySQL: 1298, State: "HY000"}))
 		}
 		return nil
+	case "sql_select_limit":
+		if _, err := strconv.ParseUint(value, 10, 64); err != nil {
+			return fail(bad)
+		}
 	case "query_timeout", "insert_timeout":
 		if n, err := strconv.Atoi(value); err != nil || n < 1 || n > 259200 {
 			return fail(bad)
@@ -185,8 +199,16 @@ func (c *session) setAutocommit(ctx context.Context, value string, bad error) er
 	return nil
 }
 
-// setTimeZone takes a zone's name or an offset such as +08:00.
 func (c *session) setTimeZone(ctx context.Context, zone string) error {
+	if err := applyTimeZone(ctx, c.conn, zone); err != nil {
+		return err
+	}
+	c.vars["time_zone"] = zone
+	return nil
+}
+
+// applyTimeZone takes a zone's name or an offset such as +08:00.
+func applyTimeZone(ctx context.Context, conn *engine.Conn, zone string) error {
 	name := zone
 	switch strings.ToUpper(zone) {
 	case "SYSTEM", "UTC", "Z":
@@ -204,29 +226,31 @@ func (c *session) setTimeZone(ctx context.Context, zone string) error {
 		}
 		name = "Etc/GMT" + map[bool]string{true: "-", false: "+"}[seconds >= 0] + strconv.Itoa(max(seconds, -seconds)/3600)
 	}
-	if _, err := c.conn.Exec(ctx, "SET TimeZone = "+lake.QuoteString(name)); err != nil {
-		return err
-	}
-	c.vars["time_zone"] = zone
-	return nil
+	_, err := conn.Exec(ctx, "SET TimeZone = "+lake.QuoteString(name))
+	return err
 }
 
-// evaluate computes the value of an expression, which reads no table.
-func (c *session) evaluate(ctx context.Context, f syntax.Fragment, text string) (string, error) {
+// evaluate computes the value of an expression, which reads no table: nil, a
+// string or a number.
+func (c *session) evaluate(ctx context.Context, f syntax.Fragment, text string) (any, error) {
 	expr, err := c.condition(ctx, ", ", f, text)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	rows, err := c.conn.Query(ctx, "SELECT CAST(("+expr+") AS VARCHAR)")
+	rows, err := c.conn.Query(ctx, "SELECT CAST(v AS VARCHAR), regexp_matches(typeof(v), 'INT|DECIMAL|DOUBLE|FLOAT') FROM (SELECT ("+expr+") AS v)")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer rows.Close()
 	chunk, err := rows.Next(ctx)
-	if err != nil || chunk == nil {
-		return "", err
+	if err != nil || chunk == nil || chunk.Columns[0].IsNull(0) {
+		return nil, err
 	}
-	return chunk.Columns[0].Text(0), nil
+	value := chunk.Columns[0].Text(0)
+	if chunk.Columns[1].Data.([]bool)[0] {
+		return number(value), nil
+	}
+	return value, nil
 }
 
 // showVariables answers SHOW VARIABLES; SHOW STATUS of the same form is short.
@@ -250,9 +274,7 @@ func (c *session) variableNames() []string {
 		all[n] = true
 	}
 	for n := range c.vars {
-		if !strings.HasPrefix(n, "@") {
-			all[n] = true
-		}
+		all[n] = true
 	}
 	names := make([]string, 0, len(all))
 	for n := range all {
@@ -266,11 +288,13 @@ func (c *session) variableNames() []string {
 func (c *session) variableLiteral(name string, user bool) (string, bool) {
 	name = strings.ToLower(name)
 	if user {
-		value, set := c.vars["@"+name]
-		if !set {
-			return "NULL", true
+		switch v := c.users[name].(type) {
+		case number:
+			return string(v), true
+		case string:
+			return lake.QuoteString(v), true
 		}
-		return lake.QuoteString(value), true
+		return "NULL", true
 	}
 	for _, scope := range []string{"session.", "global.", "local."} {
 		name = strings.TrimPrefix(name, scope)
@@ -285,6 +309,9 @@ func (c *session) variableLiteral(name string, user bool) (string, bool) {
 		return "", false
 	}
 	value := c.vars.get(name)
+	if strings.EqualFold(value, "NULL") {
+		return value, true
+	}
 	if n, err := strconv.ParseInt(value, 10, 64); err == nil && strconv.FormatInt(n, 10) == value {
 		return value, true
 	}
