@@ -48,7 +48,6 @@ var benchQueries = []struct {
 
 // bench is the sandbox with TPC-H's lineitem in it, and an engine.
 type bench struct {
-	dir     string
 	url     string
 	delay   atomic.Int64 // before each answer to a GET
 	conn    *engine.Conn
@@ -67,7 +66,7 @@ func newBench(b *testing.B) *bench {
 		}
 		data = filepath.Join(cache, "lakeport-bench")
 	}
-	w := &bench{dir: data}
+	w := &bench{}
 	w.local, _ = filepath.Glob(filepath.Join(data, "lineitem", "*.parquet"))
 	if len(w.local) != 4 {
 		b.Fatalf("%s holds %d files of lineitem, want 4; make them with\n"+
@@ -75,11 +74,11 @@ func newBench(b *testing.B) *bench {
 			filepath.Join(data, "lineitem"), len(w.local), data)
 	}
 	w.mounts = b.TempDir()
-	srv, err := sandbox.Open(sandbox.Options{Dir: filepath.Join(data, "sandbox"), World: strings.NewReader(benchWorld)})
+	srv, err := sandbox.Open(sandbox.Options{Dir: filepath.Join(w.mounts, "sandbox"), World: strings.NewReader(benchWorld)})
 	if err != nil {
 		b.Fatal(err)
 	}
-	service, err := s3.New(s3.Options{DB: srv.DB(), Dir: filepath.Join(data, "sandbox", "s3"), Principals: func() s3.Principals { return srv.World().State() }})
+	service, err := s3.New(s3.Options{DB: srv.DB(), Dir: filepath.Join(w.mounts, "sandbox", "s3"), Principals: func() s3.Principals { return srv.World().State() }})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -121,18 +120,16 @@ func (w *bench) store(b *testing.B, dir string) (*blob.Store, *blob.Client) {
 	return s, s.Client(w.config(), blob.ClientOptions{Identity: "ann", PathStyle: true})
 }
 
-// upload puts the files into the sandbox, where an earlier run has not.
+// upload puts the files into the sandbox.
 func (w *bench) upload(b *testing.B) {
 	b.Helper()
 	ctx := context.Background()
 	s, c := w.store(b, filepath.Join(w.mounts, "upload"))
 	defer s.Close()
-	var err error
-	if w.objects, err = c.List(ctx, "lake", "lineitem/", true); err == nil && len(w.objects) == len(w.local) {
-		return
-	}
 	plain := awss3.NewFromConfig(w.config(), func(o *awss3.Options) { o.UsePathStyle = true })
-	_, _ = plain.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: aws.String("lake")})
+	if _, err := plain.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: aws.String("lake")}); err != nil {
+		b.Fatal(err)
+	}
 	for _, path := range w.local {
 		f, err := os.Open(path)
 		if err != nil {
@@ -143,6 +140,7 @@ func (w *bench) upload(b *testing.B) {
 		}
 		_ = f.Close()
 	}
+	var err error
 	if w.objects, err = c.List(ctx, "lake", "lineitem/", true); err != nil {
 		b.Fatal(err)
 	}
