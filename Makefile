@@ -14,5 +14,4 @@ fuzz: ## every fuzz target, FUZZTIME each
 	./test.sh fuzz $${FUZZTIME:-60s}
 
 bench: ## the benchmarks that bench/README.md describes
-	go test -run='^$$' -bench=. -benchtime=1s ./internal/iam ./internal/wire/mysql
-	go run ./cmd/lakeport bench
+	go test -run="^$$$$" -bench=. ./internal/iam ./internal/sigv4 ./internal/wire/mysql ./internal/scan ./internal/e2e
