@@ -209,8 +209,10 @@ func Goodbye(o Options) {
 	host, port, _ := strings.Cut(o.MySQL, ":")
 	s.chapter("Yours to try; Ctrl-C ends it")
 	s.plain("  mysql -h " + host + " -P " + port + " -u root")
-	s.plain("  AWS_ACCESS_KEY_ID=" + o.AccessKey + " AWS_SECRET_ACCESS_KEY=" + o.SecretKey + " AWS_REGION=" + Region + " \\")
-	s.plain("    aws --endpoint-url " + o.AWS + " s3 ls s3://" + bucket + "/")
+	s.plain("")
+	s.plain("  export AWS_ACCESS_KEY_ID=" + o.AccessKey + " AWS_REGION=" + Region)
+	s.plain("  export AWS_SECRET_ACCESS_KEY=" + o.SecretKey)
+	s.plain("  aws --endpoint-url " + o.AWS + " s3 ls s3://" + bucket + "/trips/")
 }
 
 func round(d time.Duration) time.Duration {
