@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"lakeport/internal/sqlerr"
 	"lakeport/internal/syntax"
 )
 
@@ -121,7 +122,7 @@ var native = strings.Fields(`sum min max avg count any_value count_if bool_or bo
 // Unknown gives a hint for a function that the engine does not know: the
 // nearest name that it does, "" if none is near.
 func Unknown(name string) (hint string) {
-	if near := syntax.Nearest(name, provided()); near != "" && !strings.EqualFold(near, name) {
+	if near := sqlerr.Nearest(name, provided()); near != "" && !strings.EqualFold(near, name) {
 		return "did you mean " + near + "?"
 	}
 	return ""

@@ -191,7 +191,7 @@ func (p *parser) failAs(what string) {
 	t := p.tok()
 	err := sqlerr.New(sqlerr.Syntax, "expected %s, found %s", what, describe(t))
 	if t.Kind == Word {
-		if w := Nearest(t.Text, p.want); w != "" {
+		if w := sqlerr.Nearest(t.Text, p.want); w != "" {
 			err = err.WithHint("did you mean %s?", w)
 		}
 	}
@@ -235,45 +235,6 @@ func describe(t Token) string {
 		return "string"
 	}
 	return "'" + t.Text + "'"
-}
-
-// Nearest gives the candidate that word was most likely meant to be, comparing
-// without case; "" if none is near.
-func Nearest(word string, candidates []string) string {
-	best, found := min(2, len(word)/3)+1, ""
-	for _, c := range candidates {
-		if d := distance(strings.ToUpper(word), strings.ToUpper(c)); d < best {
-			best, found = d, c
-		}
-	}
-	return found
-}
-
-// distance counts the insertions, deletions, replacements and swaps of
-// neighbours that turn a into b.
-func distance(a, b string) int {
-	if gap := len(a) - len(b); gap > 3 || gap < -3 {
-		return 4
-	}
-	prev2, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		cur[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				cur[j] = min(cur[j], prev2[j-2]+1)
-			}
-		}
-		prev2, prev, cur = prev, cur, prev2
-	}
-	return prev[len(b)]
 }
 
 // ident reads a plain or back-quoted name; what names it in messages.
