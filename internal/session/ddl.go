@@ -33,7 +33,7 @@ func (c *session) createDatabase(ctx context.Context, st *syntax.CreateDatabase,
 	if err != nil {
 		return err
 	}
-	if db == catalog.Schema || strings.EqualFold(db, "information_schema") {
+	if db == catalog.Schema || system(db) {
 		return sqlerr.New(sqlerr.Invalid, "database name '%s' is reserved", db)
 	}
 	found, err := c.hasSchema(ctx, db)

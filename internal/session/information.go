@@ -28,7 +28,7 @@ var views map[string]view
 
 func init() {
 	empty := func(names ...string) view {
-		return view{names, func(context.Context, *session, string, wanted, *relation) error { return nil }}
+		return view{names, fillNothing}
 	}
 	fixedRows := func(names []string, rows ...[]any) view {
 		return view{names, func(_ context.Context, _ *session, _ string, _ wanted, r *relation) error {
@@ -78,7 +78,31 @@ func init() {
 	}
 }
 
-func informationTables() []string {
+// grants are the tables of MySQL's own database that drivers ask for
+// privileges. They are empty, and SHOW DATABASES does not list the database.
+var grants = map[string]view{
+	"tables_priv":  {[]string{"HOST", "DB", "USER", "TABLE_NAME", "GRANTOR", "TIMESTAMP", "TABLE_PRIV", "COLUMN_PRIV"}, fillNothing},
+	"columns_priv": {[]string{"HOST", "DB", "USER", "TABLE_NAME", "COLUMN_NAME", "TIMESTAMP", "COLUMN_PRIV", "GRANTOR"}, fillNothing},
+}
+
+func fillNothing(context.Context, *session, string, wanted, *relation) error { return nil }
+
+// system tells the databases that the server itself fills.
+func system(db string) bool { return viewsOf(db) != nil }
+
+func viewsOf(db string) map[string]view {
+	switch strings.ToLower(db) {
+	case "information_schema":
+		return views
+	case "mysql":
+		return grants
+	}
+	return nil
+}
+
+// systemTables lists a system database's tables by name.
+func systemTables(db string) []string {
+	views := viewsOf(db)
 	names := make([]string, 0, len(views))
 	for n := range views {
 		names = append(names, n)
@@ -95,7 +119,7 @@ type information struct {
 }
 
 func (c *session) informationTable(n tableName) (lake.Table, error) {
-	v, found := views[strings.ToLower(n.table)]
+	v, found := viewsOf(n.database)[strings.ToLower(n.table)]
 	if !found {
 		return nil, unknownTable(n)
 	}
@@ -187,7 +211,7 @@ func eachTable(ctx context.Context, c *session, cat string, want wanted, f func(
 func fillTables(ctx context.Context, c *session, cat string, want wanted, r *relation) error {
 	return eachTable(ctx, c, cat, want, func(db, table string) error {
 		kind, eng, comment := "BASE TABLE", "StarRocks", ""
-		if strings.EqualFold(db, "information_schema") {
+		if system(db) {
 			kind, eng = "SYSTEM VIEW", "MEMORY"
 		} else if cat == catalog.Internal { // an external table's would cost a call each
 			t, err := c.describeInternal(ctx, tableName{cat, db, table})

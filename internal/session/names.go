@@ -22,7 +22,7 @@ func (n tableName) internal() string {
 }
 
 func (n tableName) informationSchema() bool {
-	return strings.EqualFold(n.database, "information_schema")
+	return system(n.database)
 }
 
 func (c *session) name(q syntax.QualifiedName) (tableName, error) { return c.parts(q.Names()) }

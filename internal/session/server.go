@@ -224,7 +224,7 @@ func (c *session) setCurrent(cat, db string) {
 // findDatabase fails unless the database exists. An external catalog is asked
 // as its identity, so that a refusal shows here and not at the next query.
 func (c *session) findDatabase(ctx context.Context, cat, db string) error {
-	if strings.EqualFold(db, "information_schema") {
+	if system(db) {
 		return nil
 	}
 	if cat == catalog.Internal {

@@ -155,8 +155,8 @@ func (c *session) showDatabases(ctx context.Context, st *syntax.ShowDatabases, t
 
 // tables lists a database's tables by name, readable or not.
 func (c *session) tables(ctx context.Context, cat, db string) ([]string, error) {
-	if strings.EqualFold(db, "information_schema") {
-		return informationTables(), nil
+	if system(db) {
+		return systemTables(db), nil
 	}
 	if cat != catalog.Internal {
 		ext, err := c.srv.catalogs.Get(cat)
@@ -192,7 +192,7 @@ func (c *session) showTables(ctx context.Context, st *syntax.ShowTables, text st
 	}
 	for _, n := range names {
 		kind := "BASE TABLE"
-		if strings.EqualFold(db, "information_schema") {
+		if system(db) {
 			kind = "SYSTEM VIEW"
 		}
 		r.add(n, kind)
