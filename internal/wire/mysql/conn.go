@@ -217,7 +217,7 @@ func (c *conn) kill(query bool) {
 	interrupted := sqlerr.New(sqlerr.Canceled, "Query execution was interrupted")
 	if !query {
 		c.cancel(interrupted)
-		c.raw.Close()
+		c.net.Close() // TLS says goodbye, so that the client sees a lost connection
 		return
 	}
 	c.mu.Lock()
