@@ -107,9 +107,6 @@ func (s Spec) prefixKey(n int) string {
 func (s Spec) String() string {
 	var b strings.Builder
 	b.WriteString(s.Source.String())
-	if s.Source == Static {
-		b.WriteString(" " + s.Static.AccessKeyID)
-	}
 	for _, h := range s.Chain {
 		b.WriteString(" -> " + h.RoleARN)
 	}

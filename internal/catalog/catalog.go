@@ -152,10 +152,11 @@ func (c *Catalog) ExplainS3(ctx context.Context, err error) error {
 	return c.resolver.Explain(ctx, err, awsauth.Ask{Spec: c.spec.s3, Service: "s3"})
 }
 
-// Identity is one line of SHOW AWS IDENTITY.
+// Identity is one line of SHOW AWS IDENTITY. ARN is the one to write into a
+// trust policy, Session the one that AWS logs.
 type Identity struct {
-	Catalog, Service, Chain, ARN string
-	Err                          error // why AWS did not say who this is
+	Catalog, Service, Chain, ARN, Session string
+	Err                                   error // why AWS did not say who this is
 }
 
 // Identities asks AWS as whom the catalog calls each service.
@@ -168,6 +169,20 @@ func (c *Catalog) Identities(ctx context.Context) []Identity {
 
 func identity(ctx context.Context, r *awsauth.Resolver, catalog, service string, s awsauth.Spec) Identity {
 	arn, err := r.Caller(ctx, s, len(s.Chain))
-	return Identity{Catalog: catalog, Service: service, Chain: s.String(), ARN: arn,
+	return Identity{Catalog: catalog, Service: service, Chain: s.String(), ARN: principal(arn, s), Session: arn,
 		Err: r.Explain(ctx, err, awsauth.Ask{Spec: s, Service: "sts", Action: "sts:GetCallerIdentity"})}
+}
+
+// principal is the role whose session arn is, or the user itself. STS does not
+// tell a role's path: only a role of the chain is known with it.
+func principal(arn string, s awsauth.Spec) string {
+	if n := len(s.Chain); n > 0 {
+		return s.Chain[n-1].RoleARN
+	}
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) < 6 || !strings.HasPrefix(parts[5], "assumed-role/") {
+		return arn
+	}
+	role, _, _ := strings.Cut(strings.TrimPrefix(parts[5], "assumed-role/"), "/")
+	return "arn:" + parts[1] + ":iam::" + parts[4] + ":role/" + role
 }

@@ -71,15 +71,16 @@ func (t *Tree) Replace(r NameRef, subquery string) []Edit {
 	return edits
 }
 
-// shorten cuts catalog and schema off a column that is qualified by name.
+// shorten cuts catalog and schema off a column that is qualified by name, or
+// by its last two parts.
 func (t *Tree) shorten(c ColumnRef, name []string) []Edit {
-	if len(c.Parts) <= len(name) || c.Offset < 0 {
-		return nil
-	}
-	for i, p := range name {
-		if lower(p) != lower(c.Parts[i]) {
-			return nil
+	for ; len(name) > 1; name = name[1:] {
+		if qualifies(name, c.Parts) {
+			break
 		}
+	}
+	if len(name) < 2 || c.Offset < 0 {
+		return nil
 	}
 	at := c.Offset
 	for range len(name) - 1 {
@@ -94,6 +95,19 @@ func (t *Tree) shorten(c ColumnRef, name []string) []Edit {
 		at = skipBlank(t.Text, end+1)
 	}
 	return []Edit{{c.Offset, at - c.Offset, ""}}
+}
+
+// qualifies tells whether a column's parts begin with all of name.
+func qualifies(name, column []string) bool {
+	if len(column) <= len(name) {
+		return false
+	}
+	for i, p := range name {
+		if lower(p) != lower(column[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // scanName reads a dotted name at offset and returns its parts without quotes

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -104,12 +105,11 @@ type plan struct {
 	sql    string
 	mounts []mount
 
-	source   dialect.Result // the translation that the edits were made in
-	edits    []engine.Edit
-	text     string // the statement, and where in it the query stands
-	offset   int
-	headings bool
-	before   int // length of what behind has put before sql
+	source dialect.Result // the translation that the edits were made in
+	edits  []engine.Edit
+	text   string // the statement, and where in it the query stands
+	offset int
+	before int // length of what behind has put before sql
 }
 
 // mount is what one catalog's objects are read through in one statement.
@@ -141,7 +141,28 @@ func (p *plan) explain(ctx context.Context, err error) error {
 			return m.catalog.ExplainS3(ctx, cause)
 		}
 	}
-	return p.locate(err)
+	return p.locate(knownFunction(err))
+}
+
+var functionName = regexp.MustCompile(`with name "?([A-Za-z0-9_]+)"? does not exist`)
+
+// knownFunction says of a function that the engine lacks what is known of it
+// as StarRocks', and which is nearest.
+func knownFunction(err error) error {
+	e, ok := errors.AsType[*sqlerr.Error](err)
+	if !ok || e.Kind != sqlerr.NotFound {
+		return err
+	}
+	m := functionName.FindStringSubmatch(e.Msg)
+	if m == nil || !strings.Contains(e.Msg, "Function") {
+		return err
+	}
+	if hint := dialect.Unknown(m[1]); hint != "" {
+		told := *e
+		told.Hint = hint
+		return &told
+	}
+	return err
 }
 
 // locate moves the position of the engine's error from the SQL that ran to the
@@ -217,6 +238,14 @@ type use struct {
 	stub  string
 }
 
+// whole is the reference with the parts that the text leaves to the session,
+// by which columns may be qualified all the same.
+func (u use) whole() engine.NameRef {
+	ref := u.ref
+	ref.Catalog, ref.Schema = u.name.catalog, u.name.database
+	return ref
+}
+
 // resolve replaces every table name of p.sql.
 func (c *session) resolve(ctx context.Context, p *plan, tree *engine.Tree) error {
 	uses := make([]use, len(tree.Names))
@@ -232,17 +261,21 @@ func (c *session) resolve(ctx context.Context, p *plan, tree *engine.Tree) error
 	needs := make(map[string]lake.Need)
 	if external {
 		var err error
-		if needs, err = c.needs(ctx, p.sql, tree, uses); err != nil {
+		if needs, err = c.needs(ctx, p, tree, uses); err != nil {
 			return err
 		}
 	}
-	edits := qualifiers(p.sql, tree, uses)
+	var edits []engine.Edit
 	for _, u := range uses {
-		text, err := c.source(ctx, p, u, needs[u.stub])
+		if u.table == nil {
+			edits = append(edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: u.name.internal()})
+			continue
+		}
+		sql, err := c.source(ctx, p, u, needs[u.stub])
 		if err != nil {
 			return err
 		}
-		edits = append(edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: text})
+		edits = append(edits, tree.Replace(u.whole(), sql)...)
 	}
 	p.edits, p.sql = edits, engine.Splice(p.sql, edits)
 	return nil
@@ -277,8 +310,8 @@ func (c *session) find(ctx context.Context, ref engine.NameRef) (use, error) {
 
 // needs asks the planner what each external scan wants. Internal tables are
 // stubs as well, so that the planner sees the whole query.
-func (c *session) needs(ctx context.Context, sql string, tree *engine.Tree, uses []use) (map[string]lake.Need, error) {
-	edits, stubs := qualifiers(sql, tree, uses), make([]engine.Stub, len(uses))
+func (c *session) needs(ctx context.Context, p *plan, tree *engine.Tree, uses []use) (map[string]lake.Need, error) {
+	stubs := make([]engine.Stub, len(uses))
 	for i := range uses {
 		u := &uses[i]
 		u.stub = fmt.Sprintf("scan_%d", i)
@@ -293,11 +326,15 @@ func (c *session) needs(ctx context.Context, sql string, tree *engine.Tree, uses
 			schema.Columns = t.lakeColumns()
 		}
 		stubs[i] = engine.Stub{Name: u.stub, Schema: schema}
-		edits = append(edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: u.stub + alias(u.ref)})
+		if u.table == nil { // named in full, so that its rowid is there
+			p.edits = append(p.edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: u.stub + alias(u.ref)})
+			continue
+		}
+		p.edits = append(p.edits, tree.Replace(u.whole(), "SELECT * FROM "+u.stub)...)
 	}
-	list, err := c.srv.planner.Needs(ctx, engine.Splice(sql, edits), stubs)
+	list, err := c.srv.planner.Needs(ctx, engine.Splice(p.sql, p.edits), stubs)
 	if err != nil {
-		return nil, err
+		return nil, err // its place is known by p.edits, as they are now
 	}
 	out := make(map[string]lake.Need, len(list))
 	for i, n := range list {
@@ -314,23 +351,17 @@ func alias(ref engine.NameRef) string {
 	return " AS " + lake.QuoteName(ref.Table)
 }
 
-// source is the text that stands in for a name: the internal table's full
-// name, or a scan of the external one.
+// source is the SELECT over an external table, its objects mounted.
 func (c *session) source(ctx context.Context, p *plan, u use, n lake.Need) (string, error) {
-	if u.table == nil {
-		return u.name.internal(), nil
-	}
 	s, err := u.table.Plan(ctx, n)
 	if err != nil {
 		return "", err
 	}
-	sql := ""
 	if u.from == nil { // made in the process: no objects
-		sql = s.SQL(nil)
-	} else if sql, err = scan.Prepare(ctx, p.reads(ctx, c, u.from), u.from.Objects(), s); err != nil {
-		return "", u.from.ExplainS3(ctx, err)
+		return s.SQL(nil), nil
 	}
-	return "(" + sql + ")" + alias(u.ref), nil
+	sql, err := scan.Prepare(ctx, p.reads(ctx, c, u.from), u.from.Objects(), s)
+	return sql, u.from.ExplainS3(ctx, err)
 }
 
 // translate turns StarRocks' spelling into DuckDB's, and variables and
@@ -353,68 +384,6 @@ func (c *session) dialect() dialect.Options {
 		Variable:      c.variableLiteral,
 		Function:      c.functionLiteral,
 	}
-}
-
-// qualifiers shortens columns that are qualified by the database of an external
-// table, whose scan is known by the table's name alone: db.t.c becomes t.c.
-func qualifiers(sql string, tree *engine.Tree, uses []use) []engine.Edit {
-	var edits []engine.Edit
-	for _, col := range tree.Columns {
-		for _, u := range uses {
-			n := qualifier(u, col.Parts)
-			if n == 0 {
-				continue
-			}
-			if end := skipNames(sql, col.Offset, n); end > col.Offset {
-				edits = append(edits, engine.Edit{Offset: col.Offset, Length: end - col.Offset})
-			}
-			break
-		}
-	}
-	return edits
-}
-
-// qualifier counts the parts before the table's name that name its database
-// and catalog.
-func qualifier(u use, parts []string) int {
-	if u.table == nil || u.ref.Alias != "" {
-		return 0
-	}
-	full := []string{u.name.catalog, u.name.database, u.name.table}
-	for n := 2; n >= 1; n-- {
-		if len(parts) < n+2 {
-			continue
-		}
-		same := true
-		for i, want := range full[2-n:] {
-			same = same && strings.EqualFold(parts[i], want)
-		}
-		if same {
-			return n
-		}
-	}
-	return 0
-}
-
-// skipNames gives the offset after n names and their dots.
-func skipNames(sql string, at, n int) int {
-	for range n {
-		if strings.HasPrefix(sql[at:], `"`) {
-			for at++; at < len(sql); at++ {
-				if sql[at] == '"' {
-					if at++; !strings.HasPrefix(sql[at:], `"`) {
-						break
-					}
-				}
-			}
-		}
-		dot := strings.IndexByte(sql[at:], '.')
-		if dot < 0 {
-			return at
-		}
-		at += dot + 1
-	}
-	return at
 }
 
 // explain answers EXPLAIN with the engine's plan as lines of one column.

@@ -85,7 +85,7 @@ func (c *session) showCreateCatalog(ctx context.Context, st *syntax.ShowCreateCa
 
 // showIdentity tells the ARNs to write into trust policies.
 func (c *session) showIdentity(ctx context.Context, st *syntax.ShowAWSIdentity, text string, w wire.ResultWriter) error {
-	r := relation{columns: columns("Catalog", "Service", "Chain", "ARN", "Error")}
+	r := relation{columns: columns("Catalog", "Service", "Chain", "ARN", "Session", "Error")}
 	var list []catalog.Identity
 	if st.Catalog == nil {
 		list = c.srv.catalogs.Base(ctx)
@@ -97,11 +97,11 @@ func (c *session) showIdentity(ctx context.Context, st *syntax.ShowAWSIdentity, 
 		list = ext.Identities(ctx)
 	}
 	for _, id := range list {
-		var arn, why any = id.ARN, nil
 		if id.Err != nil {
-			arn, why = nil, sqlerr.From(id.Err).Error()
+			r.add(id.Catalog, id.Service, id.Chain, nil, nil, sqlerr.From(id.Err).Error())
+			continue
 		}
-		r.add(id.Catalog, id.Service, id.Chain, arn, why)
+		r.add(id.Catalog, id.Service, id.Chain, id.ARN, id.Session, nil)
 	}
 	return c.answer(ctx, r, "Catalog", syntax.Filter{}, text, w)
 }
