@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/bits"
 	"strings"
+
+	"lakeport/internal/lake"
 )
 
 // layout is where the column chunks of a Parquet file stand, or the blocks of
@@ -28,7 +30,10 @@ type chunk struct {
 // footerSize is the length of a Parquet file's end: 4 bytes of length, magic.
 const footerSize = 8
 
-var errFooter = errors.New("not the footer of a Parquet file")
+var (
+	errFooter    = errors.New("not the footer of a Parquet file")
+	errEncrypted = errors.New("the Parquet file is encrypted")
+)
 
 // tailSize is how much of a Parquet file's end is read at first. The engine
 // reads as much by itself: a thousandth of the file rounded up to a power of
@@ -40,7 +45,12 @@ func tailSize(size int64) int64 {
 
 // footerLength reads the footer's length from a file's last 8 bytes.
 func footerLength(end []byte) (int64, error) {
-	if len(end) < footerSize || string(end[len(end)-4:]) != "PAR1" {
+	switch {
+	case len(end) < footerSize:
+		return 0, errFooter
+	case string(end[len(end)-4:]) == "PARE": // parquet-format, Encryption.md, "Encrypted footer mode"
+		return 0, errEncrypted
+	case string(end[len(end)-4:]) != "PAR1":
 		return 0, errFooter
 	}
 	return int64(binary.LittleEndian.Uint32(end[len(end)-footerSize:])), nil
@@ -58,14 +68,22 @@ func blocks(size int64) *layout {
 }
 
 // parseFooter reads a FileMetaData (parquet-format, parquet.thrift) as far as
-// the places of the column chunks go. data holds the footer without its last
+// the places of the column chunks and the types of the columns go; nil stands
+// for columns that are not understood. data holds the footer without its last
 // 8 bytes; size is the file's: chunks outside of it are refused. Whatever data
 // holds, memory is bounded by a small multiple of its length.
-func parseFooter(data []byte, size int64) (*layout, error) {
+func parseFooter(data []byte, size int64) (l *layout, columns []lake.Column, err error) {
 	t := &thrift{data: data}
-	l := &layout{}
+	l = &layout{}
 	names := map[string]int{}
 	t.fields(func(id int16, kind byte) {
+		switch {
+		case id == 2 && kind == thriftList:
+			columns = t.schema()
+			return
+		case id == 8: // encryption_algorithm: columns are encrypted, the footer is not
+			err = errEncrypted
+		}
 		if id != 4 || kind != thriftList {
 			t.skip(kind, 0)
 			return
@@ -104,9 +122,9 @@ func parseFooter(data []byte, size int64) (*layout, error) {
 		}
 	})
 	if t.bad {
-		return nil, errFooter
+		return nil, nil, errFooter
 	}
-	return l, nil
+	return l, columns, err
 }
 
 // columnChunk reads a ColumnChunk: its column's top-level name and its bytes,

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"lakeport/internal/lake"
 )
 
 func TestSpansAreASetOfBytes(t *testing.T) {
@@ -129,9 +131,12 @@ func FuzzParseFooter(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{0x19, 0x19}, 5000), int64(1000))
 	f.Add([]byte{0x1b, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x11}, int64(1000))
 	f.Fuzz(func(t *testing.T, data []byte, size int64) {
-		l, err := parseFooter(data, size)
+		l, columns, err := parseFooter(data, size)
 		if err != nil {
 			return
+		}
+		if count(columns) > len(data) {
+			t.Fatalf("%d bytes of footer made %d columns", len(data), count(columns))
 		}
 		n := len(l.columns)
 		for _, g := range l.groups {
@@ -152,6 +157,20 @@ func FuzzParseFooter(f *testing.F) {
 			t.Fatalf("%d bytes of footer made %d entries", len(data), n)
 		}
 	})
+}
+
+// count counts columns with those inside of them.
+func count(columns []lake.Column) int {
+	n := len(columns)
+	for _, c := range columns {
+		n += count(c.Type.Fields)
+		for _, inner := range []*lake.Type{c.Type.Key, c.Type.Elem} {
+			if inner != nil {
+				n += count(inner.Fields)
+			}
+		}
+	}
+	return n
 }
 
 func FuzzParseMap(f *testing.F) {

@@ -39,6 +39,11 @@ type Hint struct {
 	Table   string   // names the table in Stats
 	Columns []string // top-level names in Parquet files; nil: all; empty but not nil: none
 	Format  string   // "parquet", or any other word for files that are read from start to end
+	// Describe is told the columns of each Parquet object, by its index, before
+	// Mount returns; nil columns are those of a footer that is not understood.
+	// Its error fails the mount. It is called many times at once; nil: nobody
+	// asks.
+	Describe func(i int, columns []lake.Column) error
 }
 
 // Stats is what the reads of one table cost.
@@ -93,7 +98,12 @@ func (st *Statement) Mount(ctx context.Context, c *Client, objects []lake.Object
 			slots <- struct{}{}
 			st.store.footers <- struct{}{}
 			workers.Go(func() {
-				ready[i] <- m.prepare(objects[i], hint.Format == "parquet")
+				ready[i] <- m.prepare(objects[i], hint.Format == "parquet", func(columns []lake.Column) error {
+					if hint.Describe == nil {
+						return nil
+					}
+					return hint.Describe(i, columns)
+				})
 				<-st.store.footers
 				<-slots
 			})
@@ -134,7 +144,7 @@ func suffix(key string) string {
 }
 
 // prepare gives the mount its object, its file and what is known of its layout.
-func (m *mount) prepare(o lake.Object, parquet bool) error {
+func (m *mount) prepare(o lake.Object, parquet bool, describe func([]lake.Column) error) error {
 	st := m.scan.st
 	if err := st.Err(); err != nil {
 		return err
@@ -163,7 +173,11 @@ func (m *mount) prepare(o lake.Object, parquet bool) error {
 		m.layout = blocks(o.Size)
 		return m.admission()
 	}
-	if err := m.footer(int(fd.Fd())); err != nil {
+	columns, err := m.footer(int(fd.Fd()))
+	if err == nil {
+		err = describe(columns)
+	}
+	if err != nil {
 		return err
 	}
 	return m.admission()
@@ -187,31 +201,43 @@ func (m *mount) attach(o lake.Object) error {
 	return nil
 }
 
-// footer reads the end of a Parquet file and finds its chunks. A footer that
-// makes no sense leaves the layout empty: the engine says what is wrong.
-func (m *mount) footer(fd int) error {
+// footer reads the end of a Parquet file, finds its chunks and gives its
+// columns. A footer that makes no sense leaves the layout empty: the engine says
+// what is wrong.
+func (m *mount) footer(fd int) ([]lake.Column, error) {
 	size := m.object.Size
 	tail := make([]byte, tailSize(size))
 	if err := m.fill(fd, tail, size-int64(len(tail))); err != nil {
-		return err
+		return nil, err
 	}
 	n, err := footerLength(tail)
 	if err != nil || n+footerSize > size || n > maxFooter {
-		return nil
+		return nil, m.refusal(err)
 	}
 	if missing := n + footerSize - int64(len(tail)); missing > 0 {
 		whole := make([]byte, n+footerSize)
 		copy(whole[missing:], tail)
 		if err := m.fill(fd, whole[:missing], size-int64(len(whole))); err != nil {
-			return err
+			return nil, err
 		}
 		tail = whole
 	}
 	end := len(tail) - footerSize
-	if l, err := parseFooter(tail[end-int(n):end], size); err == nil {
+	l, columns, err := parseFooter(tail[end-int(n):end], size)
+	if err == nil {
 		m.layout = l
 	}
-	return nil
+	return columns, m.refusal(err)
+}
+
+// refusal is the error of a footer that the engine would not explain so well;
+// nil for others.
+func (m *mount) refusal(err error) error {
+	if err != errEncrypted {
+		return nil
+	}
+	return sqlerr.New(sqlerr.Unsupported, "%s is encrypted Parquet, which lakeport does not read", m.object.URI()).
+		WithHint("have it written without Parquet's own encryption; S3's encryption of objects is no obstacle")
 }
 
 // admission asks S3 whether this identity may read an object of which bytes

@@ -64,6 +64,12 @@ type Scan struct {
 	Format  string // of the objects: "parquet", or "csv", "json" and so on; empty: "parquet"
 	Objects []Object
 	Columns []string // names in the files of the columns that will be read; nil: all
+	// Describe, unless nil, is told the columns of each Parquet object, by its
+	// index in Objects, before SQL is called, from the object's footer. Nil
+	// columns could not be understood, one of Kind Invalid has a type that
+	// Type cannot say. An error refuses to read the object. It is called many
+	// times at once.
+	Describe func(i int, columns []Column) error
 	// SQL gives the SELECT that reads the objects from the local paths, one
 	// path for each object in the same order. It yields the table's columns.
 	SQL func(local []string) string

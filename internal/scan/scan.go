@@ -19,7 +19,7 @@ func Prepare(ctx context.Context, st *blob.Statement, c *blob.Client, s lake.Sca
 	if format == "" {
 		format = "parquet"
 	}
-	paths, err := st.Mount(ctx, c, s.Objects, blob.Hint{Table: s.Table, Columns: s.Columns, Format: format})
+	paths, err := st.Mount(ctx, c, s.Objects, blob.Hint{Table: s.Table, Columns: s.Columns, Format: format, Describe: s.Describe})
 	if err != nil {
 		return "", err
 	}

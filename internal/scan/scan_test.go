@@ -240,3 +240,43 @@ func TestTwoColumnsOfSeventeenFetchTheirChunksOnly(t *testing.T) {
 		t.Errorf("cached scan: %+v", s)
 	}
 }
+
+// What the footers say is what the engine reads the files as.
+func TestDescribeTellsTheTypesThatTheEngineReads(t *testing.T) {
+	l := newLab(t, 10, "FORMAT parquet", "parquet")
+	for i, want := range []string{
+		"a BOOLEAN", "a TINYINT, b SMALLINT, c INTEGER, d BIGINT", "a UTINYINT, b USMALLINT, c UINTEGER, d UBIGINT",
+		"a FLOAT, b DOUBLE", "a DECIMAL(4,1), b DECIMAL(9,2), c DECIMAL(18,3), d DECIMAL(38,10)",
+		"a VARCHAR, b BLOB, c UUID", "a DATE, b TIMESTAMP, c TIMESTAMP WITH TIME ZONE, d TIMESTAMP_NS, e TIME",
+		"a INTEGER[], b VARCHAR[][]", "a MAP(VARCHAR, INTEGER[]), b MAP(INTEGER, MAP(DATE, DOUBLE))",
+		`A STRUCT("x y" INTEGER, "l" STRUCT("z" DATE)[]), b SMALLINT`,
+	} {
+		name := fmt.Sprintf("typed-%d.parquet", i)
+		file := filepath.Join(l.dir, name)
+		l.query("COPY (SELECT * FROM (SELECT NULL::STRUCT(" + want + ") AS s) t(s)) TO '" + file + "' (FORMAT parquet)")
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.files[name] = data
+		st := l.store.Begin(t.Context())
+		got := ""
+		_, err = scan.Prepare(t.Context(), st, l.client, lake.Scan{
+			Objects: []lake.Object{{Bucket: "b", Key: name, Size: int64(len(data))}},
+			Describe: func(_ int, columns []lake.Column) error {
+				for i, c := range columns[0].Type.Fields {
+					if i > 0 {
+						got += ", "
+					}
+					got += c.Name + " " + c.Type.String()
+				}
+				return nil
+			},
+			SQL: func([]string) string { return "" },
+		})
+		if err != nil || got != want {
+			t.Errorf("got %s, %v\nwant %s", got, err, want)
+		}
+		_ = st.Close()
+	}
+}

@@ -16,10 +16,12 @@ import (
 // listMax is how many directories of one table are listed at once.
 const listMax = 32
 
-// file is one object to read with the partition that it belongs to.
+// file is one object to read, the partition that it belongs to and how it is
+// read.
 type file struct {
 	object lake.Object
 	part   *part
+	format format
 }
 
 // files lists the parts' directories, many at once, in the order of parts.
@@ -39,7 +41,11 @@ func (t *table) files(ctx context.Context, parts []part) ([]file, error) {
 	var files []file
 	for i, list := range lists {
 		for _, o := range list {
-			files = append(files, file{o, &parts[i]})
+			how, err := t.formatOfFile(&parts[i], o.Key)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, file{o, &parts[i], how})
 		}
 	}
 	return files, nil

@@ -1,7 +1,6 @@
 package hive
 
 import (
-	"context"
 	"strconv"
 	"strings"
 
@@ -91,53 +90,51 @@ func refuse(t *metastore.Table) error {
 	return nil
 }
 
-// branch is the files of one format.
+// branch is the files of one format, and where they are.
 type branch struct {
 	format format
 	files  []file
+	paths  []string
 }
 
 // branches groups files by format, in the order in which formats first occur.
-func (t *table) branches(ctx context.Context, files []file) ([]branch, error) {
-	var branches []branch
+func branches(files []file, local []string) []branch {
+	var list []branch
 	at := map[format]int{}
-	for _, f := range files {
-		how, err := t.formatOfFile(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		i, ok := at[how]
+	for n, f := range files {
+		i, ok := at[f.format]
 		if !ok {
-			i = len(branches)
-			at[how] = i
-			branches = append(branches, branch{format: how})
+			i = len(list)
+			at[f.format] = i
+			list = append(list, branch{format: f.format})
 		}
-		branches[i].files = append(branches[i].files, f)
+		list[i].files, list[i].paths = append(list[i].files, f), append(list[i].paths, local[n])
 	}
-	return branches, nil
+	return list
 }
 
-func (t *table) formatOfFile(ctx context.Context, f file) (format, error) {
-	s := f.part.storage
+func (t *table) formatOfFile(p *part, key string) (format, error) {
+	s := p.storage
 	// A partition says itself how it is stored; one that does not is stored
 	// as the table is.
 	if s.InputFormat == "" && s.SerDe == "" {
 		s.InputFormat, s.SerDe, s.SerDeParams = t.record.Storage.InputFormat, t.record.Storage.SerDe, t.record.Storage.SerDeParams
 	}
-	how, err := formatOf(t.record, s, f.object.Key)
-	if p, ok := how.(parquet); ok && p.byPosition {
-		return t.byPosition(ctx, f.object)
-	}
-	return how, err
+	return formatOf(t.record, s, key)
 }
 
 // fileColumns names the columns of the files that a need takes. By position
-// the names in the files are not the table's; they are then not told.
-func (t *table) fileColumns(n lake.Need, branches []branch) []string {
+// the names in the files are not the table's; none is told then, so that
+// nothing is fetched ahead that a projection does not read.
+func (t *table) fileColumns(n lake.Need, files []file) []string {
 	names := []string{}
-	for _, b := range branches {
-		if p, ok := b.format.(parquet); !ok || p.byPosition {
+	for _, f := range files {
+		p, ok := f.format.(parquet)
+		switch {
+		case !ok, p.byPosition && n.Columns == nil:
 			return nil
+		case p.byPosition:
+			return names
 		}
 	}
 	for _, c := range t.data {

@@ -1,7 +1,6 @@
 package hive
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,8 +14,9 @@ import (
 // own: columns by name whatever their case, missing ones NULL, additional ones
 // unseen, types widened to the table's, the fields of structs likewise.
 type parquet struct {
-	byPosition bool
-	names      string // by position: the files' column names, each ended by a zero byte
+	byPosition  bool
+	names       string // by position: the files' column names, each ended by a zero byte
+	textAsBytes bool   // text stands there as bytes that nothing annotates
 }
 
 func parquetOf(t *metastore.Table, s metastore.Storage) parquet {
@@ -29,16 +29,13 @@ func parquetOf(t *metastore.Table, s metastore.Storage) parquet {
 	return parquet{}
 }
 
-// byPosition finds which of a file's columns stands where.
-func (t *table) byPosition(ctx context.Context, o lake.Object) (format, error) {
-	if t.o.FileColumns == nil {
-		return nil, unsupported(t.record, "reads Parquet by position (parquet.column.index.access)")
+// joinNames keeps the names of a file's columns in a comparable value.
+func joinNames(columns []lake.Column) string {
+	var b strings.Builder
+	for _, c := range columns {
+		b.WriteString(c.Name + "\x00")
 	}
-	names, err := t.o.FileColumns(ctx, o)
-	if err != nil {
-		return nil, fmt.Errorf("read the column names of %s: %w", o.URI(), err)
-	}
-	return parquet{byPosition: true, names: strings.Join(names, "\x00") + "\x00"}, nil
+	return b.String()
 }
 
 // absent is a column name that no file has: what reads it gets the default.
@@ -50,7 +47,10 @@ func (p parquet) from(t *table, paths []string) string {
 	var b strings.Builder
 	b.WriteString("read_parquet(")
 	writeList(&b, paths)
-	b.WriteString(", hive_partitioning = false, schema = MAP {")
+	if b.WriteString(", hive_partitioning = false"); p.textAsBytes {
+		b.WriteString(", binary_as_string = true")
+	}
+	b.WriteString(", schema = MAP {")
 	fields := 0
 	field := func(inFile, name, typ string) {
 		if fields++; fields > 1 {

@@ -7,8 +7,8 @@ import (
 )
 
 // sql spells the SELECT that yields the table's columns in order, with exact
-// types, from the branches' files at the local paths.
-func (t *table) sql(branches []branch, local []string) string {
+// types, from the branches' files.
+func (t *table) sql(branches []branch) string {
 	if len(branches) == 0 {
 		return t.empty()
 	}
@@ -17,8 +17,7 @@ func (t *table) sql(branches []branch, local []string) string {
 		if i > 0 {
 			b.WriteString("\nUNION ALL\n")
 		}
-		t.writeBranch(&b, br, local[:len(br.files)])
-		local = local[len(br.files):]
+		t.writeBranch(&b, br)
 	}
 	return b.String()
 }
@@ -46,7 +45,7 @@ func null(t lake.Type) string {
 	return "CAST(NULL AS " + t.String() + ")"
 }
 
-func (t *table) writeBranch(b *strings.Builder, br branch, paths []string) {
+func (t *table) writeBranch(b *strings.Builder, br branch) {
 	b.WriteString("SELECT ")
 	for i, c := range t.data {
 		if i > 0 {
@@ -66,7 +65,7 @@ func (t *table) writeBranch(b *strings.Builder, br branch, paths []string) {
 		writeKey(b, c, k, br.files)
 		b.WriteString(" AS " + lake.QuoteName(c.name))
 	}
-	b.WriteString(" FROM " + br.format.from(t, paths))
+	b.WriteString(" FROM " + br.format.from(t, br.paths))
 }
 
 // writeKey spells a partition key's value: a constant where all files share it,

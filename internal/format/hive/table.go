@@ -30,10 +30,6 @@ type Options struct {
 	Partitions func(ctx context.Context, filter string) ([]metastore.Partition, error)
 	// Recursive reads files in directories below a partition's too.
 	Recursive bool
-	// FileColumns gives the top-level column names of a Parquet file in order.
-	// Only tables that read Parquet by position need it; while it is nil, they
-	// are refused.
-	FileColumns func(ctx context.Context, o lake.Object) ([]string, error)
 }
 
 // table is a Hive table whose record has been understood.
@@ -130,27 +126,20 @@ func (t *table) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) {
 	if err != nil {
 		return lake.Scan{}, err
 	}
-	branches, err := t.branches(ctx, files)
-	if err != nil {
-		return lake.Scan{}, err
-	}
-	for _, b := range branches {
+	scan := lake.Scan{Table: t.record.Database + "." + t.record.Name, Format: "parquet", Columns: t.fileColumns(n, files)}
+	for _, f := range files {
+		if _, ok := f.format.(parquet); !ok {
+			scan.Format = "text" // read from start to end
+		}
 		for _, c := range t.data {
-			if err := t.checkColumn(c, b.format.reads(c), n); err != nil {
+			if err := t.checkColumn(c, f.format.reads(c), n); err != nil {
 				return lake.Scan{}, err
 			}
 		}
+		scan.Objects = append(scan.Objects, f.object)
 	}
-	scan := lake.Scan{Table: t.record.Database + "." + t.record.Name, Format: "parquet", Columns: t.fileColumns(n, branches)}
-	for _, b := range branches {
-		if _, ok := b.format.(parquet); !ok {
-			scan.Format = "text" // read from start to end
-		}
-		for _, f := range b.files {
-			scan.Objects = append(scan.Objects, f.object)
-		}
-	}
-	scan.SQL = func(local []string) string { return t.sql(branches, local) }
+	scan.Describe = func(i int, columns []lake.Column) error { return t.describe(&files[i], n, columns) }
+	scan.SQL = func(local []string) string { return t.sql(branches(files, local)) }
 	return scan, nil
 }
 

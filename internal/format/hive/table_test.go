@@ -117,7 +117,20 @@ func (w *world) plan(t testing.TB, n lake.Need) (lake.Scan, error) {
 	if err != nil {
 		return lake.Scan{}, err
 	}
-	return table.Plan(t.Context(), n)
+	scan, err := table.Plan(t.Context(), n)
+	if err != nil {
+		return scan, err
+	}
+	for i, o := range scan.Objects {
+		var columns []lake.Column
+		for _, name := range w.names[o.Key] {
+			columns = append(columns, lake.Column{Name: name})
+		}
+		if err := scan.Describe(i, columns); err != nil {
+			return scan, err
+		}
+	}
+	return scan, nil
 }
 
 // filters reads "column op constant; column IN a,b; column IS NULL".
@@ -188,7 +201,6 @@ func readInput(t *testing.T, w *world, input string) lake.Need {
 			key, list, _ := strings.Cut(rest, " ")
 			if w.names == nil {
 				w.names = map[string][]string{}
-				w.o.FileColumns = func(_ context.Context, o lake.Object) ([]string, error) { return w.names[o.Key], nil }
 			}
 			w.names[key] = strings.Fields(list)
 		case "object":
