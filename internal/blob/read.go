@@ -42,6 +42,7 @@ func (m *mount) read(fd int, p []byte, off int64) error {
 	s.mu.Lock()
 	m.scan.touched = s.o.Now()
 	m.scan.stats.Read += int64(len(p))
+	m.scan.st.touch(m)
 	m.scan.started = m.scan.started || len(p) > 0 && m.groupAt(off) >= 0
 	s.mu.Unlock()
 	return m.fill(fd, p, off)

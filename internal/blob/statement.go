@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,8 +28,9 @@ type Statement struct {
 
 	// Guarded by Store.mu.
 	scans  []*scan
-	err    error // first cause
-	tokens int   // left for repetitions
+	err    error    // first cause
+	tokens int      // left for repetitions
+	recent []*mount // last read, newest first
 	busy   map[*rawConn]struct{}
 	closed bool
 }
@@ -280,6 +282,35 @@ func (st *Statement) Err() error {
 		return nil
 	}
 	return st.err
+}
+
+// recentMax is how many mounts are remembered: some more than there are threads
+// that read at once.
+const recentMax = 4
+
+// touch notes that the engine reads m. Store.mu is held.
+func (st *Statement) touch(m *mount) {
+	if len(st.recent) > 0 && st.recent[0] == m {
+		return
+	}
+	st.recent = slices.DeleteFunc(st.recent, func(r *mount) bool { return r == m })
+	st.recent = slices.Insert(st.recent, 0, m)
+	st.recent = st.recent[:min(len(st.recent), recentMax)]
+}
+
+// Recent gives the URIs of the objects that the engine has read last, newest
+// first: where it complains of bytes and does not say whose, they are one of
+// these's.
+func (st *Statement) Recent() []string {
+	st.store.mu.Lock()
+	defer st.store.mu.Unlock()
+	var uris []string
+	for _, m := range st.recent {
+		if uri := m.object.URI(); !slices.Contains(uris, uri) {
+			uris = append(uris, uri)
+		}
+	}
+	return uris
 }
 
 // Stats gives the cost of each mounted table so far, in the order of mounting.

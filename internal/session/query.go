@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -141,7 +142,35 @@ func (p *plan) explain(ctx context.Context, err error) error {
 			return m.catalog.ExplainS3(ctx, cause)
 		}
 	}
-	return p.locate(knownFunction(err))
+	return p.locate(p.ofObject(knownFunction(err)))
+}
+
+// ofObject tells the objects read last where the engine complains while it runs
+// and names no file: broken bytes are one of theirs. Complaints about the query
+// have a place in it, those about values a code.
+func (p *plan) ofObject(err error) error {
+	e, ok := errors.AsType[*sqlerr.Error](err)
+	if !ok || strings.Contains(e.Msg, "s3://") || e.Code != (sqlerr.Code{}) {
+		return err
+	}
+	at := e.Pos.Offset - p.before
+	ofReader := e.Pos.Line == 0 || at >= 0 && at < len(p.sql) && strings.HasPrefix(p.sql[at:], "read_")
+	if !ofReader || !slices.Contains([]sqlerr.Kind{sqlerr.Internal, sqlerr.Corrupt, sqlerr.Invalid}, e.Kind) {
+		return err
+	}
+	var uris []string
+	for _, m := range p.mounts {
+		uris = append(uris, m.objects.Recent()...)
+	}
+	if len(uris) == 0 {
+		return err
+	}
+	told := *e
+	told.Msg += " (last read: " + strings.Join(uris, ", ") + ")"
+	if told.Kind == sqlerr.Internal {
+		told.Kind = sqlerr.Corrupt
+	}
+	return &told
 }
 
 var functionName = regexp.MustCompile(`with name "?([A-Za-z0-9_]+)"? does not exist`)
