@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"slices"
 	"strings"
 
 	"lakeport/internal/lake"
@@ -37,7 +38,20 @@ func init() {
 		"array_sortby": (*writer).arraySortBy, "map_filter": (*writer).mapFilter,
 		"transform_keys": (*writer).mapTransform, "transform_values": (*writer).mapTransform, "map_apply": (*writer).mapTransform,
 		"array_agg_distinct": distinctAgg("list"), "multi_distinct_count": distinctAgg("count"), "multi_distinct_sum": distinctAgg("sum"),
+		"coalesce": sameType("coalesce", 0), "nvl": sameType("coalesce", 0), "ifnull": sameType("ifnull", 0), "if": sameType("if", 1), "nullif": sameType("nullif", 0),
 		"md5sum": (*writer).md5sum, "percentile_approx": (*writer).percentileApprox,
+	}
+	for _, name := range strings.Fields("lower upper trim ltrim rtrim reverse repeat md5 ascii url_encode url_decode regexp_extract") {
+		calls[name] = textArgs(name, 1)
+	}
+	for name, n := range map[string]int{"replace": 3, "starts_with": 2, "ends_with": 2, "instr": 2, "translate": 3} {
+		calls[name] = textArgs(name, n)
+	}
+	for name, to := range map[string]string{"lcase": "lower", "ucase": "upper", "split": "string_split"} {
+		calls[name] = textArgs(to, 1)
+	}
+	for _, name := range strings.Fields("abs round floor ceil exp sin cos tan") {
+		calls[name] = numberArg(name)
 	}
 	defineUnits()
 }
@@ -154,12 +168,16 @@ func (w *writer) convert(i int, args []arg) bool {
 // StarRocks' is DuckDB's and stays as written.
 func (w *writer) castTo(i int, x arg, typ string, shut int) bool {
 	to := typ
-	integer := false
+	integer, text := false, false
 	if t, err := syntax.ParseType(typ); err == nil {
 		if l, err := TypeOf(t); err == nil {
 			to = l.String()
-			integer = l.Kind >= lake.TinyInt && l.Kind <= lake.UHugeInt
+			integer, text = l.Kind >= lake.TinyInt && l.Kind <= lake.UHugeInt, l.Kind == lake.Varchar
 		}
+	}
+	if text {
+		w.wrap(i, macro("as_text")+"(", []arg{x}, ")")
+		return true
 	}
 	before, after := "TRY_CAST(", " AS "+to+")"
 	if w.o.ThrowOnCast {
@@ -195,7 +213,7 @@ func (w *writer) asText(a arg) {
 		w.arg(a)
 		return
 	}
-	w.wrap(a.from, "CAST(", []arg{a}, " AS VARCHAR)")
+	w.wrap(a.from, macro("as_text")+"(", []arg{a}, ")")
 }
 
 // concatWS gives NULL for a NULL separator and skips NULL arguments.
@@ -375,7 +393,10 @@ func (w *writer) dateTrunc(i int, args []arg) bool {
 	}
 	a := args[1]
 	if k := w.kind(a.from); a.to > a.from+1 || k != syntax.String && k != syntax.Param {
-		return w.wrap(i, macro("date_trunc")+"(", args, ")")
+		if a.to-a.from > maxRepeat {
+			return w.wrap(i, macro("any_date_trunc")+"(", args, ")")
+		}
+		return w.wrap(i, macro("date_trunc")+"(", []arg{args[0], a, a}, ", NULL)")
 	}
 	w.put(i, "date_trunc(")
 	w.arg(args[0])
@@ -390,9 +411,37 @@ func (w *writer) isNotNull(i int, args []arg) bool {
 	return len(args) == 1 && w.wrap(i, "((", args, ") IS NOT NULL)")
 }
 
-// extreme writes greatest and least, which are NULL if any argument is.
+// extreme writes greatest and least, which are NULL if any argument is. Long
+// arguments are written once only.
 func (w *writer) extreme(i int, args []arg, order string) bool {
-	return len(args) > 0 && w.wrap(i, "list_sort([", args, "], '"+order+"', 'NULLS FIRST')[1]")
+	if len(args) == 0 {
+		return false
+	}
+	short := !slices.ContainsFunc(args, func(a arg) bool { return w.path(a.from, a.to) != a.to && w.literal(a.from, a.to) != a.to })
+	if !short {
+		return w.wrap(i, "list_sort([", args, "], '"+order+"', 'NULLS FIRST')[1]")
+	}
+	asText := sameTypes(w, args)
+	w.put(i, "CASE WHEN ")
+	for n, a := range args {
+		if n > 0 {
+			w.put(i, " AND ")
+		}
+		w.wrap(i, "", []arg{a}, " IS NOT NULL")
+	}
+	w.put(i, " THEN "+strings.ToLower(w.toks[i].Text)+"(")
+	for n, a := range args {
+		if n > 0 {
+			w.put(i, ", ")
+		}
+		if asText {
+			w.asText(a)
+		} else {
+			w.arg(a)
+		}
+	}
+	w.put(i, ") END")
+	return true
 }
 
 // tableCall drops the wrapper of FROM TABLE(f(..)).

@@ -56,7 +56,7 @@ func readMacroNames() map[string]bool {
 }
 
 // inner are macros that no query calls by name.
-var inner = set("ts to_ts whole as_text split_map json_count plus minus week_start year_length week_parts year_and_week weekday_number mysql_format joda_format any_format json_path concat_ws_list")
+var inner = set("addend day_like decimal_like whole_operand any_date_trunc summed number number_like text_like time_like dated operand ts to_ts whole as_text split_map json_count plus minus week_start year_length week_parts year_and_week weekday_number mysql_format joda_format any_format json_path concat_ws_list")
 
 // renamed are functions that DuckDB has under another name, or that are a
 // macro of another name.
@@ -70,15 +70,15 @@ var renamed = map[string]string{
 	"get_json_object": macro("get_json_string"), "json_value": macro("get_json_string"),
 	"from_binary": "decode", "to_binary": "encode",
 	// DuckDB's own names
-	"split": "string_split", "regexp": "regexp_matches", "regexp_like": "regexp_matches", "char": "chr", "rand": "random",
+	"regexp": "regexp_matches", "regexp_like": "regexp_matches", "char": "chr", "rand": "random",
 	"power": "pow", "dpow": "pow", "fpow": "pow", "dexp": "exp", "dround": "round", "dfloor": "floor", "dceil": "ceil", "ceiling": "ceil", "fmod": "mod",
 	"bitxor": "xor", "std": "stddev_pop", "stddev": "stddev_pop", "variance": "var_pop", "variance_pop": "var_pop",
 	"variance_samp": "var_samp", "ndv": "approx_count_distinct", "percentile_cont": "quantile_cont",
 	"percentile_disc": "quantile_disc", "array_length": "len", "array_flatten": "flatten", "array_max": "list_max", "array_min": "list_min",
 	"array_avg": "list_avg", "array_sum": "list_sum", "array_intersect": "list_intersect", "array_contains_all": "list_has_all",
 	"arrays_overlap": "list_has_any", "array_distinct": "list_distinct", "map_from_arrays": "map", "bool_or_agg": "bool_or",
-	"array_append": "list_append", "bool_and_agg": "bool_and", "lcase": "lower", "ucase": "upper",
-	"boolor_agg": "bool_or", "booland_agg": "bool_and", "hll_approx": "approx_count_distinct", "json_unquote": "json_extract_string", "nvl": "coalesce",
+	"array_append": "list_append", "bool_and_agg": "bool_and",
+	"boolor_agg": "bool_or", "booland_agg": "bool_and", "hll_approx": "approx_count_distinct", "json_unquote": "json_extract_string",
 }
 
 // missing are StarRocks' functions that lakeport does not have. A query that

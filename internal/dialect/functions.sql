@@ -13,7 +13,23 @@ CREATE MACRO @whole(x) AS CASE
   WHEN typeof(x) = 'DATE' THEN TRY_CAST(strftime(TRY_CAST(CAST(x AS VARCHAR) AS TIMESTAMP), '%Y%m%d') AS HUGEINT)
   WHEN typeof(x) IN ('TIMESTAMP', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS') THEN TRY_CAST(strftime(TRY_CAST(CAST(x AS VARCHAR) AS TIMESTAMP), '%Y%m%d%H%M%S') AS HUGEINT)
   ELSE TRY_CAST(x AS HUGEINT) END;
-CREATE MACRO @as_text(x) AS CASE WHEN typeof(x) = 'BOOLEAN' THEN CAST(TRY_CAST(x AS INTEGER) AS VARCHAR) ELSE CAST(x AS VARCHAR) END;
+CREATE MACRO @as_text(x VARCHAR) AS CAST(x AS VARCHAR), (x) AS CASE WHEN typeof(x) = 'BOOLEAN' THEN CAST(TRY_CAST(x AS INTEGER) AS VARCHAR) ELSE CAST(x AS VARCHAR) END;
+
+-- Implicit conversion. t is the value whose type decides. Where its type is not
+-- known all overloads fit: k, always NULL, makes the one for BIT the cheapest.
+CREATE MACRO @number(t BIT, x, k BOOLEAN) AS x, (t VARCHAR, x, k) AS TRY_CAST(x AS DOUBLE), (t, x, k) AS x;
+CREATE MACRO @dated(t BIT, x, k BOOLEAN) AS x, (t VARCHAR, x, k) AS @ts(x), (t, x, k) AS x;
+CREATE MACRO @addend(t BIT, x, k BOOLEAN) AS x, (t VARCHAR, x, k) AS TRY_CAST(x AS DOUBLE), (t BOOLEAN, x, k) AS CAST(x AS TINYINT), (t, x, k) AS x;
+CREATE MACRO @operand(t BIT, x, k BOOLEAN) AS x, (t VARCHAR, x, k) AS TRY_CAST(x AS DOUBLE), (t BOOLEAN, x, k) AS CAST(x AS TINYINT),
+  (t TINYINT, x, k) AS CAST(x AS SMALLINT), (t SMALLINT, x, k) AS CAST(x AS INTEGER), (t INTEGER, x, k) AS CAST(x AS BIGINT), (t, x, k) AS x;
+CREATE MACRO @whole_operand(t BIT, x, k BOOLEAN) AS x, (t BIGINT, x, k) AS x, (t HUGEINT, x, k) AS x, (t DOUBLE, x, k) AS TRY_CAST(trunc(x) AS BIGINT),
+  (t VARCHAR, x, k) AS TRY_CAST(trunc(TRY_CAST(x AS DOUBLE)) AS BIGINT), (t, x, k) AS x;
+CREATE MACRO @summed(t BIT, x, k BOOLEAN) AS x, (t BIGINT, x, k) AS CAST(x AS BIGINT), (t BOOLEAN, x, k) AS CAST(x AS BIGINT), (t, x, k) AS x;
+CREATE MACRO @number_like(t VARCHAR, n) AS CAST(n AS VARCHAR), (t, n) AS n;
+CREATE MACRO @text_like(t VARCHAR, s) AS s, (t, s) AS TRY(CASE WHEN false THEN t ELSE s END);
+CREATE MACRO @day_like(t VARCHAR, s, d) AS s, (t, s, d) AS coalesce(TRY(CASE WHEN false THEN t ELSE s END), TRY(CASE WHEN false THEN t ELSE d END));
+CREATE MACRO @decimal_like(t VARCHAR, s, n) AS s, (t, s, n) AS n;
+CREATE MACRO @time_like(t VARCHAR, s) AS s, (t, s) AS TRY_CAST(s AS TIMESTAMP);
 
 -- Now. StarRocks' now() has whole seconds and no zone.
 CREATE MACRO @now() AS date_trunc('second', CAST(now() AS TIMESTAMP)), (p) AS CAST(now() AS TIMESTAMP);
@@ -25,15 +41,15 @@ CREATE MACRO @utc_time() AS CAST(date_trunc('second', make_timestamp(epoch_us(no
 -- Parts of dates.
 CREATE MACRO @to_date(x) AS CAST(@ts(x) AS DATE);
 CREATE MACRO @to_ts(x) AS @ts(x);
-CREATE MACRO @year(x) AS CAST(year(@ts(x)) AS SMALLINT);
-CREATE MACRO @quarter(x) AS CAST(quarter(@ts(x)) AS TINYINT);
-CREATE MACRO @month(x) AS CAST(month(@ts(x)) AS TINYINT);
-CREATE MACRO @day(x) AS CAST(day(@ts(x)) AS TINYINT);
-CREATE MACRO @hour(x) AS CAST(hour(@ts(x)) AS TINYINT);
-CREATE MACRO @minute(x) AS CAST(minute(@ts(x)) AS TINYINT);
-CREATE MACRO @second(x) AS CAST(second(@ts(x)) AS TINYINT);
+CREATE MACRO @year(x) AS CAST(year(@ts(x)) AS INTEGER);
+CREATE MACRO @quarter(x) AS CAST(quarter(@ts(x)) AS INTEGER);
+CREATE MACRO @month(x) AS CAST(month(@ts(x)) AS INTEGER);
+CREATE MACRO @day(x) AS CAST(day(@ts(x)) AS INTEGER);
+CREATE MACRO @hour(x) AS CAST(hour(@ts(x)) AS INTEGER);
+CREATE MACRO @minute(x) AS CAST(minute(@ts(x)) AS INTEGER);
+CREATE MACRO @second(x) AS CAST(second(@ts(x)) AS INTEGER);
 CREATE MACRO @microsecond(x) AS CAST(microsecond(@ts(x)) % 1000000 AS INTEGER);
-CREATE MACRO @dayofyear(x) AS CAST(dayofyear(@ts(x)) AS SMALLINT);
+CREATE MACRO @dayofyear(x) AS CAST(dayofyear(@ts(x)) AS INTEGER);
 CREATE MACRO @dayofweek(x) AS CAST(dayofweek(@ts(x)) + 1 AS INTEGER);
 CREATE MACRO @dayofweek_iso(x) AS CAST(isodow(@ts(x)) AS INTEGER);
 CREATE MACRO @weekday(x) AS CAST(isodow(@ts(x)) - 1 AS INTEGER);
@@ -56,9 +72,10 @@ CREATE MACRO @next_day(x, name) AS CAST(CAST(@ts(x) AS DATE) + CAST((@weekday_nu
 CREATE MACRO @previous_day(x, name) AS CAST(CAST(@ts(x) AS DATE) - CAST((isodow(@ts(x)) - @weekday_number(name) + 6) % 7 + 1 AS INTEGER) AS DATE);
 CREATE MACRO @makedate(y, n) AS CASE WHEN n BETWEEN 1 AND 366 AND year(make_date(y, 1, 1) + CAST(n - 1 AS INTEGER)) = y THEN CAST(make_date(y, 1, 1) + CAST(n - 1 AS INTEGER) AS DATE) END;
 
--- A DATE stays a DATE. What has no type yet cannot choose; its rewrite is to_ts.
-CREATE MACRO @date_trunc(unit, x DATE) AS CAST(date_trunc(unit, x) AS DATE), (unit, x TIMESTAMP) AS date_trunc(unit, x),
-  (unit, x TIMESTAMPTZ) AS date_trunc(unit, CAST(x AS TIMESTAMP)), (unit, x VARCHAR) AS date_trunc(unit, @ts(x));
+-- A DATE stays a DATE. t and k are as above; a literal's rewrite is to_ts.
+CREATE MACRO @date_trunc(unit, t BIT, x, k BOOLEAN) AS date_trunc(unit, @ts(x)), (unit, t DATE, x, k) AS CAST(date_trunc(unit, x) AS DATE),
+  (unit, t TIMESTAMP, x, k) AS date_trunc(unit, x), (unit, t VARCHAR, x, k) AS date_trunc(unit, @ts(x)), (unit, t, x, k) AS date_trunc(unit, @ts(x));
+CREATE MACRO @any_date_trunc(unit, x) AS date_trunc(unit, @ts(x));
 
 -- Weeks. Bits of the mode: 1 Monday first, 2 weeks run on into the year before
 -- or after, 4 the other rule for the first week (MySQL manual, WEEK()). A lambda

@@ -88,7 +88,7 @@ func (w *writer) termEnd(i, end int) int {
 		case w.is(i, "CASE"):
 			i = w.caseEnd(i, end)
 			continue
-		case t.Is(","), t.Kind == syntax.Word && clauseWords[strings.ToUpper(t.Text)] && !w.is(i-1, ".") && !w.is(i+1, "("),
+		case t.Is(","), t.Kind == syntax.Word && clauseWords[strings.ToUpper(t.Text)] && !w.is(i-1, ".") && !(w.is(i, "LEFT", "RIGHT") && w.is(i+1, "(")),
 			(t.Kind == syntax.Word || t.Kind == syntax.Op) && comparisons[strings.ToUpper(t.Text)] && !w.is(i-1, "."):
 			return i
 		case t.Is("||") && !w.o.PipesAsConcat, t.Is("&&"):

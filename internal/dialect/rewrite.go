@@ -85,6 +85,7 @@ func Query(text string, o Options) (Result, error) {
 	for _, t := range toks {
 		w.hasCaret = w.hasCaret || t.Is("^")
 		w.hasArrow = w.hasArrow || t.Is("->") || t.Is("->>")
+		w.hasXor = w.hasXor || t.Is("XOR")
 	}
 	if o.Headings {
 		w.headings = w.findHeadings()
@@ -115,6 +116,7 @@ type writer struct {
 	err      error
 	hasCaret bool              // the text has a ^
 	hasArrow bool              // the text has a -> or ->>
+	hasXor   bool              // the text has an XOR
 	headings map[int]string    // index of the token after a select item -> its heading
 	subst    map[string]string // lambda parameters -> what stands for them
 	params   map[int]int       // index of a ? -> its number in the source
@@ -296,11 +298,16 @@ func (w *writer) inner(i, end int) {
 // item writes the construct at i, at least one token, and gives the index
 // after it. The gap before it is written already.
 func (w *writer) item(i, end int) int {
-	if w.startsOperand(i) && !w.afterSign(i) {
-		if n := w.operators(i, end); n > i {
+	if w.startsOperand(i) {
+		if n := w.operand(i, end); n > i {
 			return n
 		}
 	}
+	return w.bare(i, end)
+}
+
+// bare writes the construct at i as one that no operator stands before.
+func (w *writer) bare(i, end int) int {
 	t := w.toks[i]
 	switch t.Kind {
 	case syntax.Hint:
@@ -326,16 +333,13 @@ func (w *writer) item(i, end int) int {
 	return i + 1
 }
 
-// operators writes the operand at i together with the operators after it that
-// bind otherwise in DuckDB; it gives i if there are none.
-func (w *writer) operators(i, end int) int {
-	if w.hasCaret {
-		if n := w.caret(i, end); n > i {
+// operand writes the operand at i, with the operators after it, where DuckDB
+// binds or converts otherwise; it gives i if it does not.
+func (w *writer) operand(i, end int) int {
+	for _, rule := range []func(i, end int) int{w.xorTerms, w.compare, w.caret, w.arrow, w.arithmetic} {
+		if n := rule(i, end); n > i {
 			return n
 		}
-	}
-	if w.hasArrow {
-		return w.arrow(i, end)
 	}
 	return i
 }

@@ -68,6 +68,9 @@ func (w *writer) not(i, end int) int {
 
 // caret writes a ^ b, bitwise in StarRocks and a power in DuckDB.
 func (w *writer) caret(i, end int) int {
+	if !w.hasCaret || w.afterSign(i) {
+		return i
+	}
 	stop := w.operandEnd(i, end)
 	if !w.is(stop, "^") || stop >= end {
 		return i
@@ -100,7 +103,7 @@ func (w *writer) caret(i, end int) int {
 // arrow puts j -> '$.a' in parentheses: DuckDB's arrow binds loosest of all
 // operators, StarRocks' tightest.
 func (w *writer) arrow(i, end int) int {
-	if w.kind(i) == syntax.String && w.is(i-1, "->", "->>") {
+	if !w.hasArrow || w.afterSign(i) || w.kind(i) == syntax.String && w.is(i-1, "->", "->>") {
 		return i
 	}
 	stop := w.operandEnd(i, end)
@@ -168,7 +171,7 @@ func (w *writer) plain(i int) int {
 		w.put(i, sub)
 		return i + 1
 	}
-	if c := t.Text[0]; '0' <= c && c <= '9' || w.isReservedName(i) {
+	if c := t.Text[0]; '0' <= c && c <= '9' && (w.is(i-1, ".") || !isNumeral(t.Text)) || w.isReservedName(i) {
 		w.put(i, lake.QuoteName(t.Text))
 	} else {
 		w.copy(i)
@@ -204,11 +207,12 @@ func init() {
 	wordRules = map[string]func(w *writer, i, end int) int{
 		"DIV":       (*writer).div,
 		"MOD":       (*writer).mod,
-		"XOR":       (*writer).xor,
+		"CASE":      (*writer).caseResults,
+		"SUM":       (*writer).sum,
+		"AVG":       (*writer).sum,
 		"LIMIT":     (*writer).limit,
 		"MINUS":     (*writer).minus,
 		"LEFT":      (*writer).semiJoin,
-		"RIGHT":     (*writer).rightJoin,
 		"NULL":      (*writer).nullAware,
 		"JOIN":      (*writer).join,
 		"FROM":      (*writer).from,
@@ -259,13 +263,6 @@ func (w *writer) mod(i, _ int) int {
 	return w.replace(i, "%")
 }
 
-func (w *writer) xor(i, _ int) int {
-	if w.afterOperand(i) {
-		w.fail(sqlerr.Unsupported, i, "XOR is not supported: write (a) <> (b)")
-	}
-	return i
-}
-
 // limit turns LIMIT offset, count around.
 func (w *writer) limit(i, end int) int {
 	if i+3 >= end || !w.is(i+2, ",") || w.match[i+1] >= 0 {
@@ -295,19 +292,32 @@ func (w *writer) semiJoin(i, _ int) int {
 	return i + 2
 }
 
-func (w *writer) rightJoin(i, _ int) int {
-	if w.is(i+1, "SEMI", "ANTI") && w.is(i+2, "JOIN") {
-		kind := strings.ToUpper(w.toks[i+1].Text)
-		w.fail(sqlerr.Unsupported, i, "RIGHT %s JOIN is not supported: exchange the tables and write LEFT %s JOIN", kind, kind)
+// nullAware writes NULL AWARE LEFT ANTI JOIN t ON e, which drops a row for
+// which e may be true, as NOT IN does.
+func (w *writer) nullAware(i, end int) int {
+	if !w.seq(i, "NULL", "AWARE", "LEFT", "ANTI", "JOIN") {
+		return i
 	}
-	return i
-}
-
-func (w *writer) nullAware(i, _ int) int {
-	if w.seq(i, "NULL", "AWARE", "LEFT", "ANTI", "JOIN") {
-		w.fail(sqlerr.Unsupported, i, "NULL AWARE LEFT ANTI JOIN is not supported: write NOT IN with a subquery")
+	on := i + 5
+	for on < end && !w.is(on, "ON") {
+		if on = max(on, w.match[on]) + 1; w.is(on-1, ")") && w.match[on-1] < i {
+			return i
+		}
 	}
-	return i
+	stop := on + 1
+	for stop < end && !(w.kind(stop) == syntax.Word && clauseWords[strings.ToUpper(w.toks[stop].Text)] && !w.is(stop, "AND", "OR", "XOR", "BETWEEN")) && !w.is(stop, ")", ",") {
+		stop = max(stop, w.match[stop]) + 1
+	}
+	if on >= end || stop == on+1 {
+		w.fail(sqlerr.Syntax, i, "NULL AWARE LEFT ANTI JOIN needs a condition after ON")
+		return end
+	}
+	w.put(i, "ANTI JOIN")
+	w.span(i+5, on+1)
+	w.put(on, " ((")
+	w.inner(on+1, stop)
+	w.put(stop, ") IS NOT FALSE) ")
+	return stop
 }
 
 // join drops the hint of JOIN [broadcast].
@@ -324,7 +334,44 @@ func (w *writer) from(i, end int) int {
 	if w.is(i+1, "DUAL") && !w.is(i+2, ".", ",") {
 		return i + 2
 	}
-	return i
+	return w.rightJoin(i, end)
+}
+
+// rightJoin writes FROM a RIGHT SEMI JOIN b, and RIGHT ANTI, with the tables
+// exchanged.
+func (w *writer) rightJoin(i, end int) int {
+	join, several := i+1, false
+	for ; join < end && !(w.is(join, "RIGHT") && w.is(join+1, "SEMI", "ANTI") && w.is(join+2, "JOIN")); join++ {
+		if w.is(join, ")", ",", "WHERE", "GROUP", "ORDER", "LIMIT", "UNION", "HAVING", "SELECT") {
+			return i
+		}
+		several = several || w.is(join, "JOIN")
+		join = max(join, w.match[join])
+	}
+	right := join + 3
+	if w.is(right, "[") {
+		right = w.match[right] + 1
+	}
+	stop := right
+	for stop < end && !w.is(stop, "ON", "USING", "WHERE", ")") {
+		stop = max(stop, w.match[stop]) + 1
+	}
+	if join >= end || !w.is(stop, "ON", "USING") {
+		return i
+	}
+	w.copy(i)
+	w.put(right, " ")
+	w.inner(right, stop)
+	w.put(join, " "+strings.ToUpper(w.toks[join+1].Text)+" JOIN ")
+	if several {
+		w.put(i, "(")
+	}
+	w.inner(i+1, join)
+	if several {
+		w.put(join, ")")
+	}
+	w.put(stop, " ")
+	return stop
 }
 
 // interval puts the amount of INTERVAL x UNIT in parentheses, without which

@@ -11,12 +11,16 @@ import (
 	"lakeport/internal/lake"
 )
 
-// TestStarRocksFunctionsComputeAsDocumented runs the cases of
-// dialect/testdata/functions.txt, whose head tells their form.
-func TestStarRocksFunctionsComputeAsDocumented(t *testing.T) {
-	text, err := os.ReadFile("../dialect/testdata/functions.txt")
-	if err != nil {
-		t.Fatal(err)
+// TestQueriesComputeAsDocumented runs the cases of functions.txt, whose head
+// tells their form, and of duckdb.txt in dialect/testdata.
+func TestQueriesComputeAsDocumented(t *testing.T) {
+	var text []byte
+	for _, file := range []string{"functions.txt", "duckdb.txt"} {
+		b, err := os.ReadFile("../dialect/testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, b...)
 	}
 	start := time.Now()
 	db, err := engine.Open(engine.Options{Setup: dialect.Setup()})
