@@ -22,6 +22,8 @@ setup() {
   command -v javac >/dev/null || missing+=(default-jdk-headless)
   command -v mvn >/dev/null || missing+=(maven)
   command -v g++ >/dev/null || missing+=(g++)
+  command -v curl >/dev/null || missing+=(curl)
+  command -v script >/dev/null || missing+=(bsdutils)
   if [ ${#missing[@]} -gt 0 ]; then
     root apt-get update -qq
     root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
