@@ -2,6 +2,7 @@ package hive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -66,6 +67,11 @@ func (t *table) list(ctx context.Context, location string) ([]lake.Object, error
 	}
 	uri := "s3://" + m[1] + "/" + dir
 	objects, err := t.o.List(ctx, uri)
+	if e, ok := errors.AsType[*sqlerr.Error](err); ok { // what is told comes first, for whom it was asked second
+		told := *e
+		told.Msg += fmt.Sprintf("\nlisting %s for table %s.%s", uri, t.record.Database, t.record.Name)
+		return nil, &told
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list files of table %s.%s in %s: %w", t.record.Database, t.record.Name, uri, err)
 	}
