@@ -4,6 +4,7 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"sort"
@@ -75,7 +76,7 @@ func check(d Definition, text string) (spec, error) {
 		c.props[p.Key], c.at[p.Key] = p.Value, p
 	}
 	if err := c.kind(); err != nil {
-		return spec{}, err
+		return spec{}, cmp.Or(c.err(), err)
 	}
 	s := c.hive()
 	return s, c.err()
@@ -133,8 +134,11 @@ func (c *checker) kind() error {
 	switch store := strings.ToLower(c.props["hive.metastore.type"]); store {
 	case "glue":
 	case "", "hive":
-		return sqlerr.New(sqlerr.Unsupported, "Hive metastores over thrift are not built yet").
-			WithPos(c.text, c.at["hive.metastore.uris"].KeyPos).WithHint(`"hive.metastore.type" = "glue" is`)
+		e := sqlerr.New(sqlerr.Unsupported, "Hive metastores over thrift are not built yet").WithHint(`"hive.metastore.type" = "glue" is`)
+		if uris, given := c.at["hive.metastore.uris"]; given {
+			e.WithPos(c.text, uris.KeyPos)
+		}
+		return e
 	default:
 		return sqlerr.New(sqlerr.Invalid, "[hive.metastore.type : %s] is not supported", store).
 			WithPos(c.text, c.at["hive.metastore.type"].ValuePos).WithHint(`write "glue" or "hive"`)
