@@ -19,8 +19,8 @@ var calls map[string]func(w *writer, i int, args []arg) bool
 
 func init() {
 	cast := func(w *writer, i int, args []arg) bool { return w.cast(i, args) }
-	add := func(w *writer, i int, args []arg) bool { return w.dateAdd(i, args, "plus", 1) }
-	sub := func(w *writer, i int, args []arg) bool { return w.dateAdd(i, args, "minus", -1) }
+	add := func(w *writer, i int, args []arg) bool { return w.dateAdd(i, args, " + ", 1) }
+	sub := func(w *writer, i int, args []arg) bool { return w.dateAdd(i, args, " - ", -1) }
 	highest := func(w *writer, i int, args []arg) bool { return w.extreme(i, args, "DESC") }
 	lowest := func(w *writer, i int, args []arg) bool { return w.extreme(i, args, "ASC") }
 	unit := func(w *writer, i int, args []arg) bool { return w.unitFirst(i, args) }
@@ -70,16 +70,24 @@ func (w *writer) call(i, end int) int {
 	if rule := calls[name]; rule != nil && rule(w, i, args) {
 		return end
 	}
-	switch to, ok := renamed[name]; {
+	to, ok := renamed[name]
+	switch {
 	case ok:
-		w.put(i, to)
 	case macroNames[name] && !inner[name]:
-		w.put(i, macro(name))
+		to = macro(name)
 	case missing[name]:
 		w.missing(i, name)
+		return i + 1
 	default:
 		return i
 	}
+	if at, ok := timeArgs[to]; ok && len(args) > 0 && !(name == "unix_timestamp" && len(args) == 2) {
+		w.put(i, to+"(")
+		w.times(args, at)
+		w.put(end-1, ")")
+		return end
+	}
+	w.put(i, to)
 	return i + 1
 }
 
@@ -331,14 +339,16 @@ func (w *writer) pairs(i int, args []arg) {
 }
 
 // dateAdd writes date_add(d, INTERVAL n u) and date_add(d, days).
-func (w *writer) dateAdd(i int, args []arg, name string, sign int) bool {
+func (w *writer) dateAdd(i int, args []arg, op string, sign int) bool {
 	if len(args) != 2 {
 		return false
 	}
 	if !w.is(args[1].from, "INTERVAL") {
 		return w.addUnits(i, args, "day", sign)
 	}
-	return w.wrap(i, macro(name)+"(", args, ")")
+	w.put(i, "(")
+	w.time(args[0])
+	return w.wrap(i, op, args[1:], ")")
 }
 
 // addUnits writes months_add(d, n) and its like.
@@ -351,7 +361,9 @@ func (w *writer) addUnits(i int, args []arg, unit string, sign int) bool {
 		w.put(i, "-")
 	}
 	w.wrap(i, "(", args[1:], "), ")
-	return w.wrap(i, "", args[:1], ")")
+	w.time(args[0])
+	w.put(i, ")")
+	return true
 }
 
 // defineUnits adds years_add, years_sub, years_diff and so on for all units.
@@ -360,7 +372,13 @@ func defineUnits() {
 		calls[unit+"s_add"] = func(w *writer, i int, args []arg) bool { return w.addUnits(i, args, unit, 1) }
 		calls[unit+"s_sub"] = func(w *writer, i int, args []arg) bool { return w.addUnits(i, args, unit, -1) }
 		calls[unit+"s_diff"] = func(w *writer, i int, args []arg) bool {
-			return len(args) == 2 && w.wrap(i, macro("date_diff")+"('"+unit+"', ", args, ")")
+			if len(args) != 2 {
+				return false
+			}
+			w.put(i, macro("date_diff")+"('"+unit+"', ")
+			w.times(args, []int{0, 1})
+			w.put(i, ")")
+			return true
 		}
 	}
 	calls["add_months"] = calls["months_add"]
@@ -372,8 +390,13 @@ func (w *writer) unitFirst(i int, args []arg) bool {
 		return false
 	}
 	unit := strings.TrimPrefix(strings.ToLower(w.toks[args[0].from].Text), "sql_tsi_")
-	w.put(i, macro(strings.ToLower(w.toks[i].Text))+"("+lake.QuoteString(unit)+", ")
-	w.list(args[1:])
+	name := macro(strings.ToLower(w.toks[i].Text))
+	w.put(i, name+"("+lake.QuoteString(unit)+", ")
+	at := []int{0, 1}
+	if w.is(i, "TIMESTAMPADD") {
+		at = []int{1}
+	}
+	w.times(args[1:], at)
 	w.put(i, ")")
 	return true
 }
@@ -383,7 +406,9 @@ func (w *writer) timeSlice(i int, args []arg) bool {
 	if len(args) != 3 || w.kind(args[2].from) != syntax.Word {
 		return false
 	}
-	return w.wrap(i, macro("time_slice")+"(", args[:2], ", "+lake.QuoteString(strings.ToLower(w.toks[args[2].from].Text))+")")
+	w.put(i, macro("time_slice")+"(")
+	w.time(args[0])
+	return w.wrap(i, ", ", args[1:2], ", "+lake.QuoteString(strings.ToLower(w.toks[args[2].from].Text))+")")
 }
 
 // dateTrunc converts a literal or parameter, whose type is open, to a DATETIME.
@@ -400,7 +425,7 @@ func (w *writer) dateTrunc(i int, args []arg) bool {
 	}
 	w.put(i, "date_trunc(")
 	w.arg(args[0])
-	return w.wrap(i, ", "+macro("to_ts")+"(", args[1:], "))")
+	return w.wrap(i, ", "+macro("ts")+"(", args[1:], "))")
 }
 
 func (w *writer) isNull(i int, args []arg) bool {

@@ -367,7 +367,7 @@ func (w *writer) arithmetic(i, end int) int {
 	}
 	switch {
 	case isText && convert == "dated":
-		w.put(i, macro("to_ts")+"(")
+		w.put(i, macro("ts")+"(")
 		w.span(w.bare(i, stop), stop)
 		w.put(stop, ")")
 	case isText:
@@ -440,6 +440,53 @@ func (w *writer) givesText(i int) bool {
 }
 
 // Functions.
+
+// timeArgs are the macros that take dates or times, and at which arguments.
+var timeArgs = map[string][]int{macro("datediff"): {0, 1}, macro("timediff"): {0, 1}, macro("date_diff"): {1, 2}, macro("timestampdiff"): {1, 2}, macro("timestampadd"): {2}}
+
+func init() {
+	for name := range strings.FieldsSeq(`to_date to_ts year quarter month day hour minute second microsecond dayofyear dayofweek dayofweek_iso weekday weekofyear
+		dayname monthname to_days last_day next_day previous_day week yearweek time_slice date_format jodatime_format unix_timestamp convert_tz`) {
+		timeArgs[macro(name)] = []int{0}
+	}
+}
+
+// times writes arguments, those at the indices as dates or times.
+func (w *writer) times(args []arg, at []int) {
+	for n, a := range args {
+		if n > 0 {
+			w.put(a.from, ", ")
+		}
+		if slices.Contains(at, n) {
+			w.time(a)
+		} else {
+			w.arg(a)
+		}
+	}
+}
+
+// time writes an argument as a DATE or TIMESTAMP.
+func (w *writer) time(a arg) {
+	switch {
+	case a.from == a.to:
+	case w.path(a.from, a.to) == a.to:
+		w.typed(a.from, "time", a)
+	case w.givesTime(a):
+		w.arg(a)
+	default:
+		w.wrap(a.from, macro("ts")+"(", []arg{a}, ")")
+	}
+}
+
+// timeCalls are calls that give a DATE or TIMESTAMP.
+var timeCalls = set(`now current_timestamp curdate current_date date to_date timestamp date_add date_sub adddate subdate last_day next_day previous_day
+	str_to_date str2date from_days date_trunc add_months days_add days_sub months_add months_sub years_add years_sub weeks_add weeks_sub hours_add
+	hours_sub minutes_add minutes_sub seconds_add seconds_sub timestampadd makedate to_datetime convert_tz`)
+
+// givesTime tells whether the argument is a call that gives a DATE or TIMESTAMP.
+func (w *writer) givesTime(a arg) bool {
+	return w.kind(a.from) == syntax.Word && w.is(a.from+1, "(") && w.match[a.from+1]+1 == a.to && timeCalls[strings.ToLower(w.toks[a.from].Text)]
+}
 
 // textArgs makes strings of a function's first n arguments.
 func textArgs(name string, n int) func(w *writer, i int, args []arg) bool {

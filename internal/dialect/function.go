@@ -56,7 +56,7 @@ func readMacroNames() map[string]bool {
 }
 
 // inner are macros that no query calls by name.
-var inner = set("addend day_like decimal_like whole_operand any_date_trunc summed number number_like text_like time_like dated operand ts to_ts whole as_text split_map json_count plus minus week_start year_length week_parts year_and_week weekday_number mysql_format joda_format any_format json_path concat_ws_list")
+var inner = set("time addend day_like decimal_like whole_operand any_date_trunc summed number number_like text_like time_like dated operand ts to_ts whole as_text split_map json_count week_start year_length week_parts year_and_week weekday_number mysql_format joda_format any_format json_path concat_ws_list")
 
 // renamed are functions that DuckDB has under another name, or that are a
 // macro of another name.

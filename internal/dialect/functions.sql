@@ -19,6 +19,7 @@ CREATE MACRO @as_text(x VARCHAR) AS CAST(x AS VARCHAR), (x) AS CASE WHEN typeof(
 -- known all overloads fit: k, always NULL, makes the one for BIT the cheapest.
 CREATE MACRO @number(t BIT, x, k BOOLEAN) AS x, (t VARCHAR, x, k) AS TRY_CAST(x AS DOUBLE), (t, x, k) AS x;
 CREATE MACRO @dated(t BIT, x, k BOOLEAN) AS x, (t VARCHAR, x, k) AS @ts(x), (t, x, k) AS x;
+CREATE MACRO @time(t BIT, x, k BOOLEAN) AS @ts(x), (t TIMESTAMP, x, k) AS x, (t DATE, x, k) AS x, (t, x, k) AS @ts(x);
 CREATE MACRO @addend(t BIT, x, k BOOLEAN) AS x, (t VARCHAR, x, k) AS TRY_CAST(x AS DOUBLE), (t BOOLEAN, x, k) AS CAST(x AS TINYINT), (t, x, k) AS x;
 CREATE MACRO @operand(t BIT, x, k BOOLEAN) AS x, (t VARCHAR, x, k) AS TRY_CAST(x AS DOUBLE), (t BOOLEAN, x, k) AS CAST(x AS TINYINT),
   (t TINYINT, x, k) AS CAST(x AS SMALLINT), (t SMALLINT, x, k) AS CAST(x AS INTEGER), (t INTEGER, x, k) AS CAST(x AS BIGINT), (t, x, k) AS x;
@@ -38,41 +39,42 @@ CREATE MACRO @curtime() AS CAST(date_trunc('second', CAST(now() AS TIMESTAMP)) A
 CREATE MACRO @utc_timestamp() AS date_trunc('second', make_timestamp(epoch_us(now())));
 CREATE MACRO @utc_time() AS CAST(date_trunc('second', make_timestamp(epoch_us(now()))) AS TIME);
 
--- Parts of dates.
-CREATE MACRO @to_date(x) AS CAST(@ts(x) AS DATE);
-CREATE MACRO @to_ts(x) AS @ts(x);
-CREATE MACRO @year(x) AS CAST(year(@ts(x)) AS INTEGER);
-CREATE MACRO @quarter(x) AS CAST(quarter(@ts(x)) AS INTEGER);
-CREATE MACRO @month(x) AS CAST(month(@ts(x)) AS INTEGER);
-CREATE MACRO @day(x) AS CAST(day(@ts(x)) AS INTEGER);
-CREATE MACRO @hour(x) AS CAST(hour(@ts(x)) AS INTEGER);
-CREATE MACRO @minute(x) AS CAST(minute(@ts(x)) AS INTEGER);
-CREATE MACRO @second(x) AS CAST(second(@ts(x)) AS INTEGER);
-CREATE MACRO @microsecond(x) AS CAST(microsecond(@ts(x)) % 1000000 AS INTEGER);
-CREATE MACRO @dayofyear(x) AS CAST(dayofyear(@ts(x)) AS INTEGER);
-CREATE MACRO @dayofweek(x) AS CAST(dayofweek(@ts(x)) + 1 AS INTEGER);
-CREATE MACRO @dayofweek_iso(x) AS CAST(isodow(@ts(x)) AS INTEGER);
-CREATE MACRO @weekday(x) AS CAST(isodow(@ts(x)) - 1 AS INTEGER);
-CREATE MACRO @weekofyear(x) AS CAST(weekofyear(@ts(x)) AS INTEGER);
-CREATE MACRO @dayname(x) AS dayname(@ts(x));
-CREATE MACRO @monthname(x) AS monthname(@ts(x));
-CREATE MACRO @to_days(x) AS CAST(date_diff('day', DATE '1970-01-01', CAST(@ts(x) AS DATE)) + 719528 AS INTEGER);
+-- Parts of dates. Where a call gives a date or time, its rewrite has made it a
+-- DATE or a TIMESTAMP.
+CREATE MACRO @to_date(x) AS CAST(x AS DATE);
+CREATE MACRO @to_ts(x) AS CAST(x AS TIMESTAMP);
+CREATE MACRO @year(x) AS CAST(year(x) AS INTEGER);
+CREATE MACRO @quarter(x) AS CAST(quarter(x) AS INTEGER);
+CREATE MACRO @month(x) AS CAST(month(x) AS INTEGER);
+CREATE MACRO @day(x) AS CAST(day(x) AS INTEGER);
+CREATE MACRO @hour(x) AS CAST(hour(x) AS INTEGER);
+CREATE MACRO @minute(x) AS CAST(minute(x) AS INTEGER);
+CREATE MACRO @second(x) AS CAST(second(x) AS INTEGER);
+CREATE MACRO @microsecond(x) AS CAST(microsecond(x) % 1000000 AS INTEGER);
+CREATE MACRO @dayofyear(x) AS CAST(dayofyear(x) AS INTEGER);
+CREATE MACRO @dayofweek(x) AS CAST(dayofweek(x) + 1 AS INTEGER);
+CREATE MACRO @dayofweek_iso(x) AS CAST(isodow(x) AS INTEGER);
+CREATE MACRO @weekday(x) AS CAST(isodow(x) - 1 AS INTEGER);
+CREATE MACRO @weekofyear(x) AS CAST(weekofyear(x) AS INTEGER);
+CREATE MACRO @dayname(x) AS dayname(x);
+CREATE MACRO @monthname(x) AS monthname(x);
+CREATE MACRO @to_days(x) AS CAST(date_diff('day', DATE '1970-01-01', CAST(x AS DATE)) + 719528 AS INTEGER);
 CREATE MACRO @from_days(n) AS CASE WHEN n BETWEEN 1 AND 3652424 THEN CAST(DATE '1970-01-01' + CAST(n - 719528 AS INTEGER) AS DATE) END;
-CREATE MACRO @last_day(x) AS last_day(@ts(x)), (x, unit) AS CASE lower(unit)
-  WHEN 'month' THEN last_day(@ts(x))
-  WHEN 'quarter' THEN CAST(date_trunc('quarter', @ts(x)) + INTERVAL 3 MONTH - INTERVAL 1 DAY AS DATE)
-  WHEN 'year' THEN make_date(year(@ts(x)), 12, 31)
+CREATE MACRO @last_day(x) AS last_day(x), (x, unit) AS CASE lower(unit)
+  WHEN 'month' THEN last_day(x)
+  WHEN 'quarter' THEN CAST(date_trunc('quarter', x) + INTERVAL 3 MONTH - INTERVAL 1 DAY AS DATE)
+  WHEN 'year' THEN make_date(year(x), 12, 31)
   ELSE error('last_day knows month, quarter and year') END;
 CREATE MACRO @weekday_number(name) AS CASE
   WHEN lower(name) IN ('mo', 'mon', 'monday') THEN 1 WHEN lower(name) IN ('tu', 'tue', 'tuesday') THEN 2
   WHEN lower(name) IN ('we', 'wed', 'wednesday') THEN 3 WHEN lower(name) IN ('th', 'thu', 'thursday') THEN 4
   WHEN lower(name) IN ('fr', 'fri', 'friday') THEN 5 WHEN lower(name) IN ('sa', 'sat', 'saturday') THEN 6
   WHEN lower(name) IN ('su', 'sun', 'sunday') THEN 7 ELSE error(name || ' is no day of the week') END;
-CREATE MACRO @next_day(x, name) AS CAST(CAST(@ts(x) AS DATE) + CAST((@weekday_number(name) - isodow(@ts(x)) + 6) % 7 + 1 AS INTEGER) AS DATE);
-CREATE MACRO @previous_day(x, name) AS CAST(CAST(@ts(x) AS DATE) - CAST((isodow(@ts(x)) - @weekday_number(name) + 6) % 7 + 1 AS INTEGER) AS DATE);
+CREATE MACRO @next_day(x, name) AS CAST(CAST(x AS DATE) + CAST((@weekday_number(name) - isodow(x) + 6) % 7 + 1 AS INTEGER) AS DATE);
+CREATE MACRO @previous_day(x, name) AS CAST(CAST(x AS DATE) - CAST((isodow(x) - @weekday_number(name) + 6) % 7 + 1 AS INTEGER) AS DATE);
 CREATE MACRO @makedate(y, n) AS CASE WHEN n BETWEEN 1 AND 366 AND year(make_date(y, 1, 1) + CAST(n - 1 AS INTEGER)) = y THEN CAST(make_date(y, 1, 1) + CAST(n - 1 AS INTEGER) AS DATE) END;
 
--- A DATE stays a DATE. t and k are as above; a literal's rewrite is to_ts.
+-- A DATE stays a DATE. t and k are as above; a literal's rewrite is ts.
 CREATE MACRO @date_trunc(unit, t BIT, x, k BOOLEAN) AS date_trunc(unit, @ts(x)), (unit, t DATE, x, k) AS CAST(date_trunc(unit, x) AS DATE),
   (unit, t TIMESTAMP, x, k) AS date_trunc(unit, x), (unit, t VARCHAR, x, k) AS date_trunc(unit, @ts(x)), (unit, t, x, k) AS date_trunc(unit, @ts(x));
 CREATE MACRO @any_date_trunc(unit, x) AS date_trunc(unit, @ts(x));
@@ -84,11 +86,11 @@ CREATE MACRO @any_date_trunc(unit, x) AS date_trunc(unit, @ts(x));
 -- day is day w of a week.
 CREATE MACRO @week_start(w, whole) AS CASE WHEN whole THEN (7 - w) % 7 WHEN w <= 3 THEN -w ELSE 7 - w END;
 CREATE MACRO @year_length(y) AS CASE WHEN y % 4 = 0 AND (y % 100 <> 0 OR y % 400 = 0) THEN 366 ELSE 365 END;
-CREATE MACRO @week_parts(x, m) AS list_transform(list_transform([@ts(x)], lambda d: {'y': year(d), 'd': dayofyear(d) - 1,
+CREATE MACRO @week_parts(x, m) AS list_transform(list_transform([x], lambda d: {'y': year(d), 'd': dayofyear(d) - 1,
     'w': ((CASE WHEN m & 1 = 1 THEN isodow(d) - 1 ELSE dayofweek(d) END - dayofyear(d) + 1) % 7 + 7) % 7, 'p': @year_length(year(d) - 1), 't': @year_length(year(d))}),
   lambda v: {'y': v.y, 'd': v.d, 'p': v.p, 't': v.t, 'here': @week_start(v.w, (m & 1 = 1) = (m & 4 = 4)),
     'before': @week_start((v.w - v.p % 7 + 7) % 7, (m & 1 = 1) = (m & 4 = 4)), 'after': @week_start((v.w + v.t) % 7, (m & 1 = 1) = (m & 4 = 4))});
-CREATE MACRO @week(x) AS CAST(strftime(@ts(x), '%U') AS INTEGER), (x, m) AS CAST(list_transform(@week_parts(x, m), lambda v: CASE
+CREATE MACRO @week(x) AS CAST((dayofyear(x) + 6 - dayofweek(x)) // 7 AS INTEGER), (x, m) AS CAST(list_transform(@week_parts(x, m), lambda v: CASE
   WHEN m & 2 = 0 AND v.d < v.here THEN 0
   WHEN v.d < v.here THEN (v.d + v.p - v.before) // 7 + 1
   WHEN m & 2 = 2 AND v.d - v.t >= v.after THEN 1
@@ -99,24 +101,22 @@ CREATE MACRO @year_and_week(x, m) AS CAST(list_transform(@week_parts(x, m), lamb
   ELSE v.y * 100 + (v.d - v.here) // 7 + 1 END)[1] AS INTEGER);
 CREATE MACRO @yearweek(x) AS @year_and_week(x, 2), (x, m) AS @year_and_week(x, m | 2);
 
--- Arithmetic on dates: always a DATETIME.
-CREATE MACRO @plus(x, i) AS @ts(x) + i;
-CREATE MACRO @minus(x, i) AS @ts(x) - i;
-CREATE MACRO @timestampadd(unit, n, x) AS @ts(x) + CASE lower(unit)
+-- Arithmetic on dates.
+CREATE MACRO @timestampadd(unit, n, x) AS x + CASE lower(unit)
   WHEN 'year' THEN to_years(CAST(n AS INTEGER)) WHEN 'quarter' THEN to_months(CAST(n * 3 AS INTEGER)) WHEN 'month' THEN to_months(CAST(n AS INTEGER))
   WHEN 'week' THEN to_weeks(CAST(n AS INTEGER)) WHEN 'day' THEN to_days(CAST(n AS INTEGER)) WHEN 'hour' THEN to_hours(CAST(n AS BIGINT))
   WHEN 'minute' THEN to_minutes(CAST(n AS BIGINT)) WHEN 'second' THEN to_seconds(CAST(n AS BIGINT))
   WHEN 'millisecond' THEN to_milliseconds(CAST(n AS BIGINT)) WHEN 'microsecond' THEN to_microseconds(CAST(n AS BIGINT)) END;
 
 -- Differences: datediff counts midnights, the others whole units.
-CREATE MACRO @datediff(a, b) AS CAST(date_diff('day', CAST(@ts(b) AS DATE), CAST(@ts(a) AS DATE)) AS INTEGER);
-CREATE MACRO @date_diff(unit, a, b) AS date_sub(lower(unit), @ts(b), @ts(a));
-CREATE MACRO @timestampdiff(unit, a, b) AS date_sub(lower(unit), @ts(a), @ts(b));
-CREATE MACRO @timediff(a, b) AS @ts(a) - @ts(b);
+CREATE MACRO @datediff(a, b) AS CAST(date_diff('day', CAST(b AS DATE), CAST(a AS DATE)) AS INTEGER);
+CREATE MACRO @date_diff(unit, a, b) AS date_sub(lower(unit), b, a);
+CREATE MACRO @timestampdiff(unit, a, b) AS date_sub(lower(unit), a, b);
+CREATE MACRO @timediff(a, b) AS CAST(a AS TIMESTAMP) - CAST(b AS TIMESTAMP);
 CREATE MACRO @time_to_sec(x) AS date_diff('second', TIME '00:00:00', CAST(x AS TIME));
 CREATE MACRO @sec_to_time(n) AS printf('%02d:%02d:%02d', CAST(n AS BIGINT) // 3600, CAST(n AS BIGINT) // 60 % 60, CAST(n AS BIGINT) % 60);
-CREATE MACRO @time_slice(x, i) AS time_bucket(i, @ts(x), TIMESTAMP '0001-01-01'),
-  (x, i, edge) AS CASE WHEN lower(edge) = 'ceil' THEN time_bucket(i, @ts(x), TIMESTAMP '0001-01-01') + i ELSE time_bucket(i, @ts(x), TIMESTAMP '0001-01-01') END;
+CREATE MACRO @time_slice(x, i) AS time_bucket(i, CAST(x AS TIMESTAMP), TIMESTAMP '0001-01-01'),
+  (x, i, edge) AS CASE WHEN lower(edge) = 'ceil' THEN time_bucket(i, CAST(x AS TIMESTAMP), TIMESTAMP '0001-01-01') + i ELSE time_bucket(i, CAST(x AS TIMESTAMP), TIMESTAMP '0001-01-01') END;
 
 -- Formats. MySQL's letters become strftime's; a zero byte holds the place of
 -- the percent sign meanwhile.
@@ -128,18 +128,18 @@ CREATE MACRO @joda_format(f) AS replace(replace(replace(replace(replace(replace(
   f, 'yyyy', chr(2) || 'Y'), 'YYYY', chr(2) || 'Y'), 'yy', chr(2) || 'y'), 'MMMM', chr(2) || 'B'), 'MMM', chr(2) || 'b'), 'MM', chr(2) || 'm'), 'dd', chr(2) || 'd'),
   'HH', chr(2) || 'H'), 'hh', chr(2) || 'I'), 'mm', chr(2) || 'M'), 'ss', chr(2) || 'S'), 'SSS', chr(2) || 'g'), chr(2), '%');
 CREATE MACRO @any_format(f) AS CASE WHEN contains(f, '%') THEN @mysql_format(f) ELSE @joda_format(f) END;
-CREATE MACRO @date_format(x, f) AS strftime(@ts(x), @any_format(f));
-CREATE MACRO @jodatime_format(x, f) AS strftime(@ts(x), CASE WHEN f IS NOT NULL THEN @joda_format(f) END);
+CREATE MACRO @date_format(x, f) AS strftime(x, @any_format(f));
+CREATE MACRO @jodatime_format(x, f) AS strftime(x, CASE WHEN f IS NOT NULL THEN @joda_format(f) END);
 CREATE MACRO @str_to_date(s, f) AS try_strptime(s, CASE WHEN f IS NOT NULL THEN @mysql_format(f) END);
 CREATE MACRO @str2date(s, f) AS CAST(try_strptime(s, CASE WHEN f IS NOT NULL THEN @mysql_format(f) END) AS DATE);
 CREATE MACRO @str_to_jodatime(s, f) AS try_strptime(s, CASE WHEN f IS NOT NULL THEN @joda_format(f) END);
-CREATE MACRO @unix_timestamp() AS CAST(floor(epoch(now())) AS BIGINT), (x) AS CAST(floor(epoch(CAST(@ts(x) AS TIMESTAMPTZ))) AS BIGINT),
+CREATE MACRO @unix_timestamp() AS CAST(floor(epoch(now())) AS BIGINT), (x) AS CAST(floor(epoch(CAST(x AS TIMESTAMPTZ))) AS BIGINT),
   (x, f) AS CAST(floor(epoch(CAST(try_strptime(x, @any_format(f)) AS TIMESTAMPTZ))) AS BIGINT);
 CREATE MACRO @from_unixtime(n) AS strftime(CAST(to_timestamp(CAST(n AS BIGINT)) AS TIMESTAMP), '%Y-%m-%d %H:%M:%S'),
   (n, f) AS strftime(CAST(to_timestamp(CAST(n AS BIGINT)) AS TIMESTAMP), @any_format(f));
 CREATE MACRO @from_unixtime_ms(n) AS strftime(CAST(to_timestamp(n / 1000) AS TIMESTAMP), '%Y-%m-%d %H:%M:%S');
 CREATE MACRO @to_datetime(n) AS CAST(to_timestamp(CAST(n AS BIGINT)) AS TIMESTAMP), (n, scale) AS CAST(to_timestamp(n / pow(10, scale)) AS TIMESTAMP);
-CREATE MACRO @convert_tz(x, a, b) AS timezone(b, timezone(a, @ts(x)));
+CREATE MACRO @convert_tz(x, a, b) AS timezone(b, timezone(a, CAST(x AS TIMESTAMP)));
 
 -- Strings. Lengths are in bytes, positions in characters.
 CREATE MACRO @length(s) AS strlen(@as_text(s));
