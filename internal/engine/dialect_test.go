@@ -93,3 +93,15 @@ func rowText(c *lake.Chunk, i int) string {
 	}
 	return strings.Join(cells, "|")
 }
+
+// BenchmarkSetup is what StarRocks' functions cost at each start, in the two
+// instances of Open side by side.
+func BenchmarkSetup(b *testing.B) {
+	for b.Loop() {
+		db, err := engine.Open(engine.Options{Setup: dialect.Setup()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		db.Close()
+	}
+}
