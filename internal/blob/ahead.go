@@ -32,6 +32,8 @@ type scan struct {
 	dir    string
 	mounts []*mount
 
+	skipping skip // marks row groups when footers are parsed
+
 	stats    Stats
 	wanted   map[string]bool // lower-case names; nil: all
 	started  bool            // the engine has read data
@@ -122,7 +124,9 @@ func (sc *scan) room(n int64) bool {
 	s := sc.st.store
 	bytes, flights := int64(primeBytes), primeFlights
 	if sc.started {
-		bytes, flights = aheadBytes, aheadFlights
+		// The window grows with what was read of it: a query that stops early has
+		// not fetched much more than it took.
+		bytes, flights = min(primeBytes+sc.stats.Read, aheadBytes), aheadFlights
 	}
 	return len(sc.queue) < min(flights, sc.window) && sc.ahead+n <= bytes && !s.full(n)
 }
@@ -182,6 +186,9 @@ func (sc *scan) rewind(ordinal int) {
 // merged over the smallest gaps as long as these stay a small part of the whole,
 // and cut where an answer would not fit a socket's buffer.
 func (sc *scan) plan(l *layout, g *group) []span {
+	if g.skip {
+		return nil
+	}
 	var want spans
 	for _, c := range g.chunks {
 		if sc.wanted == nil || sc.wanted[l.columns[c.column]] {

@@ -20,6 +20,7 @@ type layout struct {
 type group struct {
 	span
 	chunks []chunk
+	skip   bool // holds no row that the query wants
 }
 
 type chunk struct {
@@ -62,17 +63,18 @@ func blocks(size int64) *layout {
 	l := &layout{columns: []string{""}}
 	for off := int64(0); off < size; off += blockSize {
 		s := span{off, min(off+blockSize, size)}
-		l.groups = append(l.groups, group{s, []chunk{{s, 0}}})
+		l.groups = append(l.groups, group{span: s, chunks: []chunk{{s, 0}}})
 	}
 	return l
 }
 
 // parseFooter reads a FileMetaData (parquet-format, parquet.thrift) as far as
 // the places of the column chunks and the types of the columns go; nil stands
-// for columns that are not understood. data holds the footer without its last
-// 8 bytes; size is the file's: chunks outside of it are refused. Whatever data
-// holds, memory is bounded by a small multiple of its length.
-func parseFooter(data []byte, size int64) (l *layout, columns []lake.Column, err error) {
+// for columns that are not understood. Row groups in which skip, unless nil,
+// rules a column's values out are marked. data holds the footer without its
+// last 8 bytes; size is the file's: chunks outside of it are refused. Whatever
+// data holds, memory is bounded by a small multiple of its length.
+func parseFooter(data []byte, size int64, skip skip) (l *layout, columns []lake.Column, err error) {
 	t := &thrift{data: data}
 	l = &layout{}
 	names := map[string]int{}
@@ -89,35 +91,11 @@ func parseFooter(data []byte, size int64) (l *layout, columns []lake.Column, err
 			return
 		}
 		for range t.list(thriftStruct) {
-			g := group{span: span{size, 0}}
-			t.fields(func(id int16, kind byte) {
-				if id != 1 || kind != thriftList {
-					t.skip(kind, 0)
-					return
-				}
-				for range t.list(thriftStruct) {
-					name, s := t.columnChunk()
-					if s.from < 0 || s.to < s.from || s.to > size {
-						t.bad = true
-					}
-					if t.bad {
-						return
-					}
-					i, ok := names[name]
-					if !ok {
-						i = len(l.columns)
-						names[name] = i
-						l.columns = append(l.columns, name)
-					}
-					g.chunks = append(g.chunks, chunk{s, i})
-					g.from, g.to = min(g.from, s.from), max(g.to, s.to)
-				}
-			})
+			if g := t.rowGroup(l, names, size, skip.of(columns)); len(g.chunks) > 0 && !t.bad {
+				l.groups = append(l.groups, g)
+			}
 			if t.bad {
 				return
-			}
-			if len(g.chunks) > 0 {
-				l.groups = append(l.groups, g)
 			}
 		}
 	})
@@ -127,9 +105,49 @@ func parseFooter(data []byte, size int64) (l *layout, columns []lake.Column, err
 	return l, columns, err
 }
 
-// columnChunk reads a ColumnChunk: its column's top-level name and its bytes,
-// which begin with the dictionary page if there is one.
-func (t *thrift) columnChunk() (name string, s span) {
+// rowGroup reads a RowGroup; names are the columns of l met so far.
+func (t *thrift) rowGroup(l *layout, names map[string]int, size int64, skip func(columnMeta) bool) group {
+	g := group{span: span{size, 0}}
+	t.fields(func(id int16, kind byte) {
+		if id != 1 || kind != thriftList {
+			t.skip(kind, 0)
+			return
+		}
+		for range t.list(thriftStruct) {
+			c := t.columnChunk()
+			if c.from < 0 || c.to < c.from || c.to > size {
+				t.bad = true
+			}
+			if t.bad {
+				return
+			}
+			i, ok := names[c.name]
+			if !ok {
+				i = len(l.columns)
+				names[c.name] = i
+				l.columns = append(l.columns, c.name)
+			}
+			g.chunks = append(g.chunks, chunk{c.span, i})
+			g.from, g.to = min(g.from, c.from), max(g.to, c.to)
+			g.skip = g.skip || skip(c)
+		}
+	})
+	return g
+}
+
+// columnMeta is what is read of a ColumnChunk: its column's name in lower case,
+// of a nested one the top-level name; its bytes, which begin with the dictionary
+// page if there is one; and bounds of its values in the plain encoding, nil if
+// they are not told.
+type columnMeta struct {
+	name   string
+	nested bool
+	span
+	low, high []byte
+}
+
+func (t *thrift) columnChunk() columnMeta {
+	var c columnMeta
 	var data, dict, length int64
 	t.fields(func(id int16, kind byte) {
 		if id != 3 || kind != thriftStruct {
@@ -141,7 +159,9 @@ func (t *thrift) columnChunk() (name string, s span) {
 			case id == 3 && kind == thriftList:
 				for i := range t.list(thriftBinary) {
 					if part := t.binary(); i == 0 {
-						name = strings.ToLower(string(part))
+						c.name = strings.ToLower(string(part))
+					} else {
+						c.nested = true
 					}
 				}
 			case id == 7 && kind == thriftI64:
@@ -150,6 +170,8 @@ func (t *thrift) columnChunk() (name string, s span) {
 				data = t.varint()
 			case id == 11 && kind == thriftI64:
 				dict = t.varint()
+			case id == 12 && kind == thriftStruct:
+				t.statistics(&c)
 			default:
 				t.skip(kind, 0)
 			}
@@ -161,7 +183,22 @@ func (t *thrift) columnChunk() (name string, s span) {
 	if length < 0 || data < 0 || data > data+length {
 		t.bad = true
 	}
-	return name, span{data, data + length}
+	c.span = span{data, data + length}
+	return c
+}
+
+// statistics reads min_value and max_value, whose order is the column's.
+func (t *thrift) statistics(c *columnMeta) {
+	t.fields(func(id int16, kind byte) {
+		switch {
+		case id == 5 && kind == thriftBinary:
+			c.high = t.binary()
+		case id == 6 && kind == thriftBinary:
+			c.low = t.binary()
+		default:
+			t.skip(kind, 0)
+		}
+	})
 }
 
 // The thrift compact protocol's types that matter here, by their code in a

@@ -154,9 +154,12 @@ func (e *element) annotate() {
 		return
 	}
 	e.logical = logicalOf[e.converted]
-	if e.logical == logicalInteger {
+	switch e.logical {
+	case logicalInteger:
 		i := e.converted - 11 // UINT_8, the first of eight
 		e.bits, e.yes = 8<<(i%4), i >= 4
+	case logicalTimestamp:
+		e.unit = int16(e.converted) - 8 // TIMESTAMP_MILLIS, TIMESTAMP_MICROS
 	}
 }
 
@@ -286,6 +289,8 @@ func (e *element) integerKind() lake.Kind {
 		switch {
 		case e.yes:
 			return lake.TimestampTZ
+		case e.unit == 1:
+			return lake.TimestampMS
 		case e.unit == 3:
 			return lake.TimestampNS
 		}

@@ -46,6 +46,10 @@ type Hint struct {
 	// Its error fails the mount. It is called many times at once; nil: nobody
 	// asks.
 	Describe func(i int, columns []lake.Column) error
+	// Skip tells whether a row group in which a column's values lie between two
+	// bounds, spelled as SQL does, holds no row that is wanted: nothing of it is
+	// fetched ahead. It is called many times at once; nil: nothing is skipped.
+	Skip func(column, low, high string) bool
 }
 
 // Stats is what the reads of one table cost.
@@ -124,7 +128,7 @@ func (st *Statement) Mount(ctx context.Context, c *Client, objects []lake.Object
 
 // scan opens a scan of this statement.
 func (st *Statement) scan(c *Client, hint Hint) *scan {
-	sc := &scan{st: st, client: c, stats: Stats{Table: hint.Table}, furthest: -1, window: aheadFlights}
+	sc := &scan{st: st, client: c, skipping: hint.Skip, stats: Stats{Table: hint.Table}, furthest: -1, window: aheadFlights}
 	if hint.Columns != nil {
 		sc.wanted = map[string]bool{}
 		for _, name := range hint.Columns {
@@ -225,7 +229,7 @@ func (m *mount) footer(fd int) ([]lake.Column, error) {
 		tail = whole
 	}
 	end := len(tail) - footerSize
-	l, columns, err := parseFooter(tail[end-int(n):end], size)
+	l, columns, err := parseFooter(tail[end-int(n):end], size, m.scan.skipping)
 	if err == nil {
 		m.layout = l
 	}

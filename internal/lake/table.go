@@ -70,6 +70,10 @@ type Scan struct {
 	// Type cannot say. An error refuses to read the object. It is called many
 	// times at once.
 	Describe func(i int, columns []Column) error
+	// Skip, unless nil, tells whether rows whose value of a column of the files
+	// lies between two bounds, both included and spelled as SQL spells them, are
+	// certainly not wanted. It is called many times at once.
+	Skip func(column, low, high string) bool
 	// SQL gives the SELECT that reads the objects from the local paths, one
 	// path for each object in the same order. It yields the table's columns.
 	SQL func(local []string) string

@@ -19,7 +19,7 @@ func Prepare(ctx context.Context, st *blob.Statement, c *blob.Client, s lake.Sca
 	if format == "" {
 		format = "parquet"
 	}
-	paths, err := st.Mount(ctx, c, s.Objects, blob.Hint{Table: s.Table, Columns: s.Columns, Format: format, Describe: s.Describe})
+	paths, err := st.Mount(ctx, c, s.Objects, blob.Hint{Table: s.Table, Columns: s.Columns, Format: format, Describe: s.Describe, Skip: s.Skip})
 	if err != nil {
 		return "", err
 	}

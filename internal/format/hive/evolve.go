@@ -80,7 +80,7 @@ func becomes(from, to lake.Type) bool {
 	case lake.Float, lake.Double:
 		return isInteger(from.Kind) || from.Kind == lake.Decimal || from.Kind == lake.Float || from.Kind == to.Kind
 	case lake.Timestamp, lake.TimestampTZ:
-		return slices.Contains([]lake.Kind{lake.Date, lake.Timestamp, lake.TimestampNS, lake.TimestampTZ}, from.Kind)
+		return slices.Contains([]lake.Kind{lake.Date, lake.Timestamp, lake.TimestampMS, lake.TimestampNS, lake.TimestampTZ}, from.Kind)
 	}
 	return from.Kind == to.Kind || isInteger(from.Kind) && isInteger(to.Kind)
 }

@@ -158,6 +158,54 @@ func (k column) differs(op lake.Op, constant string, v value) bool {
 	return false
 }
 
+// skips tells whether some filter certainly does not hold for any value of a
+// column of the files between two bounds.
+func (t *table) skips(filters []lake.Filter, name, low, high string) bool {
+	i := slices.IndexFunc(t.data, func(c column) bool { return strings.EqualFold(c.name, name) })
+	if i < 0 || t.data[i].typ.Kind == lake.Float {
+		return false
+	}
+	c := t.data[i]
+	from, ok := c.typed(low)
+	to, known := c.typed(high)
+	if !ok || !known {
+		return false
+	}
+	return slices.ContainsFunc(filters, func(f lake.Filter) bool {
+		return strings.EqualFold(f.Column, name) && len(f.Values) > 0 &&
+			!slices.ContainsFunc(f.Values, func(constant string) bool { return c.mayHold(f.Op, constant, from, to) })
+	})
+}
+
+// mayHold tells whether "v op constant" may be true of a v between two values;
+// IN is asked for each constant by itself.
+func (k column) mayHold(op lake.Op, constant string, from, to any) bool {
+	c, ok := k.typed(constant)
+	if !ok {
+		return true
+	}
+	below, ok := compare(c, from) // < 0: the constant is below all values
+	above, known := compare(c, to)
+	if !ok || !known {
+		return true
+	}
+	switch op {
+	case lake.Eq, lake.In:
+		return below >= 0 && above <= 0
+	case lake.NotEq:
+		return below != 0 || above != 0
+	case lake.Less:
+		return below > 0
+	case lake.LessEq:
+		return below >= 0
+	case lake.Greater:
+		return above < 0
+	case lake.GreaterEq:
+		return above <= 0
+	}
+	return true
+}
+
 // value reads a partition's value; false means that it is not of the key's
 // type.
 func (k column) value(text string) (value, bool) {

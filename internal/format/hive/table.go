@@ -127,9 +127,12 @@ func (t *table) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) {
 		return lake.Scan{}, err
 	}
 	scan := lake.Scan{Table: t.record.Database + "." + t.record.Name, Format: "parquet", Columns: t.fileColumns(n, files)}
+	scan.Skip = func(column, low, high string) bool { return t.skips(n.Filters, column, low, high) }
 	for _, f := range files {
-		if _, ok := f.format.(parquet); !ok {
+		if p, ok := f.format.(parquet); !ok {
 			scan.Format = "text" // read from start to end
+		} else if p.byPosition {
+			scan.Skip = nil // the names in the files are others
 		}
 		for _, c := range t.data {
 			if err := t.checkColumn(c, f.format.reads(c), n); err != nil {
