@@ -49,12 +49,22 @@ func dump(t testing.TB, rows *sql.Rows) string {
 // wide makes a table of 16 columns in files of several row groups.
 func (l *lab) wide(files int) {
 	l.t.Helper()
-	columns, selects := []string{}, []string{}
+	columns := []string{}
 	for i := range 16 {
 		columns = append(columns, fmt.Sprintf("c%d bigint", i))
-		selects = append(selects, fmt.Sprintf("(hash(i * 16 + %d) // 2)::BIGINT AS c%d", i, i))
 	}
 	l.makeTable(context.Background(), "wide", "s3://lake/wide/", columns, "")
+	l.wideFiles(files, 0)
+}
+
+// wideFiles writes the files of that table. Another seed makes other bytes, of
+// which nothing is cached.
+func (l *lab) wideFiles(files, seed int) {
+	l.t.Helper()
+	selects := []string{}
+	for i := range 16 {
+		selects = append(selects, fmt.Sprintf("(hash(i * 16 + %d) // 2)::BIGINT AS c%d", seed*10_000_000+i, i))
+	}
 	for f := range files {
 		query := fmt.Sprintf("SELECT %s FROM range(%d, %d) t(i)", strings.Join(selects, ", "), f*100_000, (f+1)*100_000)
 		l.put(home, "lake", fmt.Sprintf("wide/part-%d.parquet", f), l.parquet(query, "ROW_GROUP_SIZE 20480", "COMPRESSION zstd"))
