@@ -99,6 +99,9 @@ func Query(text string, o Options) (Result, error) {
 		return Result{}, w.err
 	}
 	w.res.SQL = w.out.String()
+	if err := checkNesting(w.res.SQL); err != nil {
+		return Result{}, err
+	}
 	return w.res, nil
 }
 

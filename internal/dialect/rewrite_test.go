@@ -163,7 +163,7 @@ func TestDeepNestingIsAnErrorOrFast(t *testing.T) {
 	for _, text := range []string{strings.Repeat("!", 1e5) + "a", strings.Repeat("- ", 1e5) + "a ^ b", strings.Repeat("a ^ ", 1e4) + "a",
 		strings.Repeat("concat(a, ", 990) + "b" + strings.Repeat(")", 990), strings.Repeat("a LIKE ", 1e4) + "a", strings.Repeat("CASE WHEN a THEN 'x' ELSE ", 2e3) + "1" + strings.Repeat(" END", 2e3),
 		strings.Repeat("a XOR ", 1e4) + "b"} {
-		if _, err := Query(text, Options{Headings: true}); err != nil {
+		if _, err := Query(text, Options{Headings: true}); err != nil && !strings.Contains(err.Error(), "nested too deep in each other") {
 			t.Errorf("%.20s..: %v", text, err)
 		}
 	}
