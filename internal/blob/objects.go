@@ -35,7 +35,16 @@ func Parse(uri string) (bucket, key string, err error) {
 // List gives the objects whose keys begin with prefix, in the order of keys.
 // Unless recursive, only those without a slash after the prefix.
 func (c *Client) List(ctx context.Context, bucket, prefix string, recursive bool) ([]lake.Object, error) {
+	return c.ListAfter(ctx, bucket, prefix, "", recursive)
+}
+
+// ListAfter is List of the keys that come after the key after, which need not
+// be there. S3 orders keys by their UTF-8 bytes.
+func (c *Client) ListAfter(ctx context.Context, bucket, prefix, after string, recursive bool) ([]lake.Object, error) {
 	in := &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl}
+	if after != "" {
+		in.StartAfter = &after
+	}
 	if !recursive {
 		in.Delimiter = aws.String("/")
 	}

@@ -76,6 +76,17 @@ func TestListStopsAtASlashUnlessRecursive(t *testing.T) {
 	}
 }
 
+func TestListBeginsAfterAKey(t *testing.T) {
+	w := newWorld(t, blob.Options{})
+	for _, k := range []string{"t/a", "t/b", "t/c d", "t/e", "u"} {
+		w.put(k, []byte(k))
+	}
+	got, err := w.c.ListAfter(context.Background(), "b", "t/", "t/c", true)
+	if err != nil || len(got) != 2 || got[0].Key != "t/c d" || got[1].Key != "t/e" {
+		t.Errorf("listed %+v, %v", got, err)
+	}
+}
+
 func TestObjectsAreReadWholeAndInPart(t *testing.T) {
 	w := newWorld(t, blob.Options{})
 	ctx := context.Background()

@@ -18,6 +18,7 @@ type element struct {
 	converted  int64 // ConvertedType; -1: none
 	scale      int64
 	precision  int64
+	id         int64 // field_id; 0: none
 	logical    int16 // field of the LogicalType union; 0: none
 	unit       int16 // TIMESTAMP, TIME: field of the TimeUnit union
 	bits       int64 // INTEGER: width
@@ -74,7 +75,7 @@ func (t *thrift) schema() []lake.Column {
 func (t *thrift) schemaElement() element {
 	e := element{converted: -1}
 	t.fields(func(id int16, kind byte) {
-		number := map[int16]*int64{1: &e.physical, 3: &e.repetition, 5: &e.children, 6: &e.converted, 7: &e.scale, 8: &e.precision}[id]
+		number := map[int16]*int64{1: &e.physical, 3: &e.repetition, 5: &e.children, 6: &e.converted, 7: &e.scale, 8: &e.precision, 9: &e.id}[id]
 		switch {
 		case number != nil && kind == thriftI32:
 			*number = t.varint()
@@ -188,7 +189,7 @@ func (s *schemaTree) fields(n int64, depth int) []lake.Column {
 		if e.repetition == repeated {
 			typ = listOf(typ)
 		}
-		columns = append(columns, lake.Column{Name: e.name, Type: typ})
+		columns = append(columns, lake.Column{Name: e.name, Type: typ, FieldID: int(e.id)})
 	}
 	return columns
 }

@@ -64,11 +64,14 @@ type Type struct {
 	Names  []string // Enum: the dictionary
 }
 
-// Column is a named type. Comment is what the metastore says of it.
+// Column is a named type. Comment is what the metastore says of it. FieldID is
+// the number by which table formats know a column of a file whatever its name;
+// 0: it has none.
 type Column struct {
 	Name    string
 	Type    Type
 	Comment string
+	FieldID int
 }
 
 // Schema is the columns of a table in order. Partition names those whose

@@ -6,7 +6,6 @@ import (
 	"math/big"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -31,7 +30,7 @@ type part struct {
 type value struct {
 	text string
 	null bool
-	cmp  any // the typed value: *big.Rat, float64, time.Time, bool or string
+	cmp  lake.Value
 }
 
 // partitions asks the metastore for the partitions that the filters leave and
@@ -115,95 +114,25 @@ func (k column) excludes(f lake.Filter, v value) bool {
 		return !v.null
 	case f.Op == lake.IsNotNull:
 		return v.null
-	case !v.null && (v.cmp == nil || k.typ.Kind == lake.Float):
-		// The type is not supported, or compares in one precision or another,
-		// depending on the constant.
-		return false
-	case f.Op == lake.In:
-		return len(f.Values) > 0 && !slices.ContainsFunc(f.Values, func(c string) bool { return !k.differs(lake.Eq, c, v) })
-	case len(f.Values) != 1:
+	case !v.null && v.cmp == nil: // the type is not supported
 		return false
 	}
-	return k.differs(f.Op, f.Values[0], v)
-}
-
-// differs tells whether "v op constant" is certainly not true. NULL makes no
-// comparison true.
-func (k column) differs(op lake.Op, constant string, v value) bool {
-	if v.null {
-		return true
-	}
-	c, ok := k.typed(constant)
-	if !ok {
-		return false
-	}
-	order, ok := compare(v.cmp, c)
-	if !ok {
-		return false
-	}
-	switch op {
-	case lake.Eq:
-		return order != 0
-	case lake.NotEq:
-		return order == 0
-	case lake.Less:
-		return order >= 0
-	case lake.LessEq:
-		return order > 0
-	case lake.Greater:
-		return order <= 0
-	case lake.GreaterEq:
-		return order < 0
-	}
-	return false
+	return f.Excludes(k.typ, v.cmp)
 }
 
 // skips tells whether some filter certainly does not hold for any value of a
 // column of the files between two bounds.
 func (t *table) skips(filters []lake.Filter, name, low, high string) bool {
 	i := slices.IndexFunc(t.data, func(c column) bool { return strings.EqualFold(c.name, name) })
-	if i < 0 || t.data[i].typ.Kind == lake.Float {
+	if i < 0 {
 		return false
 	}
 	c := t.data[i]
-	from, ok := c.typed(low)
-	to, known := c.typed(high)
-	if !ok || !known {
-		return false
-	}
-	return slices.ContainsFunc(filters, func(f lake.Filter) bool {
-		return strings.EqualFold(f.Column, name) && len(f.Values) > 0 &&
-			!slices.ContainsFunc(f.Values, func(constant string) bool { return c.mayHold(f.Op, constant, from, to) })
+	from, ok := c.typ.Parse(low)
+	to, known := c.typ.Parse(high)
+	return ok && known && slices.ContainsFunc(filters, func(f lake.Filter) bool {
+		return strings.EqualFold(f.Column, name) && f.ExcludesRange(c.typ, from, to)
 	})
-}
-
-// mayHold tells whether "v op constant" may be true of a v between two values;
-// IN is asked for each constant by itself.
-func (k column) mayHold(op lake.Op, constant string, from, to any) bool {
-	c, ok := k.typed(constant)
-	if !ok {
-		return true
-	}
-	below, ok := compare(c, from) // < 0: the constant is below all values
-	above, known := compare(c, to)
-	if !ok || !known {
-		return true
-	}
-	switch op {
-	case lake.Eq, lake.In:
-		return below >= 0 && above <= 0
-	case lake.NotEq:
-		return below != 0 || above != 0
-	case lake.Less:
-		return below > 0
-	case lake.LessEq:
-		return below >= 0
-	case lake.Greater:
-		return above < 0
-	case lake.GreaterEq:
-		return above <= 0
-	}
-	return true
 }
 
 // value reads a partition's value; false means that it is not of the key's
@@ -214,76 +143,8 @@ func (k column) value(text string) (value, bool) {
 		return v, true
 	}
 	var ok bool
-	v.cmp, ok = k.typed(text)
+	v.cmp, ok = k.typ.Parse(text)
 	return v, ok
-}
-
-var decimalText = regexp.MustCompile(`^[+-]?([0-9]{1,60}(\.[0-9]{0,60})?|\.[0-9]{1,60})$`)
-
-// typed reads text as a value of the key's type.
-func (k column) typed(text string) (any, bool) {
-	switch k.typ.Kind {
-	case lake.Varchar:
-		return text, true
-	case lake.TinyInt, lake.SmallInt, lake.Integer, lake.BigInt:
-		n, err := strconv.ParseInt(text, 10, 64)
-		return new(big.Rat).SetInt64(n), err == nil
-	case lake.Decimal:
-		if !decimalText.MatchString(text) {
-			return nil, false
-		}
-		r, ok := new(big.Rat).SetString(text)
-		// With more digits the engine would round.
-		rounded, _ := new(big.Rat).SetString(r.FloatString(int(k.typ.Scale)))
-		return r, ok && r.Cmp(rounded) == 0
-	case lake.Float, lake.Double:
-		f, err := strconv.ParseFloat(text, 64)
-		return f, err == nil
-	case lake.Boolean:
-		b, err := strconv.ParseBool(strings.ToLower(text))
-		return b, err == nil
-	case lake.Date:
-		t, err := time.Parse(time.DateOnly, text)
-		return t, err == nil
-	case lake.Timestamp:
-		for _, layout := range []string{time.DateOnly, time.DateTime, "2006-01-02T15:04:05"} {
-			// Finer than the engine's microseconds, the order is not the engine's.
-			if t, err := time.Parse(layout, text); err == nil {
-				return t, t.Nanosecond()%1000 == 0
-			}
-		}
-	}
-	return nil, false
-}
-
-// compare orders two values of one type; false: they have no order.
-func compare(a, b any) (int, bool) {
-	switch a := a.(type) {
-	case string:
-		return strings.Compare(a, b.(string)), true
-	case *big.Rat:
-		return a.Cmp(b.(*big.Rat)), true
-	case time.Time:
-		return a.Compare(b.(time.Time)), true
-	case bool:
-		switch {
-		case a == b.(bool):
-			return 0, true
-		case a:
-			return 1, true
-		}
-		return -1, true
-	case float64:
-		b := b.(float64)
-		switch {
-		case a < b:
-			return -1, true
-		case a > b:
-			return 1, true
-		}
-		return 0, a == b // NaN has none
-	}
-	return 0, false
 }
 
 // expressionMax is the longest Expression that GetPartitions takes.
@@ -342,7 +203,7 @@ func (k column) term(f lake.Filter) (string, bool) {
 // as SQL does. Types that Expression does not list (boolean, float, double)
 // are not sent, nor is char, whose padding makes equality unclear.
 func (k column) constant(text string, op lake.Op) (string, bool) {
-	v, ok := k.typed(text)
+	v, ok := k.typ.Parse(text)
 	if !ok {
 		return "", false
 	}
