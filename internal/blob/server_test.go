@@ -162,7 +162,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	var keys []string
 	for k := range s.objects {
 		rest, ok := strings.CutPrefix(k, bucket+"/"+q.Get("prefix"))
-		if ok && !(q.Get("delimiter") == "/" && strings.Contains(rest, "/")) {
+		if ok && strings.TrimPrefix(k, bucket+"/") > q.Get("start-after") && !(q.Get("delimiter") == "/" && strings.Contains(rest, "/")) {
 			keys = append(keys, strings.TrimPrefix(k, bucket+"/"))
 		}
 	}
