@@ -276,6 +276,9 @@ func (m *mount) mayServe() bool {
 	return c.o.Recheck < 0 || c.store.o.Now().Sub(m.admitted) <= c.o.Recheck
 }
 
+// Context ends when the statement does.
+func (st *Statement) Context() context.Context { return st.ctx }
+
 // Err gives the first cause why reads of the statement failed, nil if none did.
 // It is to be preferred to the engine's own error, which knows only that a file
 // could not be read.

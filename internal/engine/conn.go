@@ -138,10 +138,14 @@ func canceled(ctx context.Context) error {
 	return &sqlerr.Error{Kind: sqlerr.Canceled, Msg: "Query execution was interrupted", Err: cause}
 }
 
-// fail makes the error of a statement that DuckDB refused with raw.
+// fail makes the error of a statement that DuckDB refused with raw. A feed's own
+// error comes as it is.
 func (c *Conn) fail(ctx context.Context, text, raw string) error {
 	if ctx.Err() != nil {
 		return canceled(ctx)
+	}
+	if err := feedError(raw); err != nil {
+		return err
 	}
 	return explain(text, raw, c.db.translate)
 }

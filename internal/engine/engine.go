@@ -73,7 +73,7 @@ func Open(o Options) (*DB, error) {
 		db.planner, err = NewPlanner(o.Setup...)
 		made <- err
 	}()
-	err := db.start(o.settings())
+	err := db.start(o.settings(), (*Conn).addFeeds)
 	if err = cmp.Or(explainOpen(err), <-made); err != nil {
 		db.Close()
 		return nil, err
@@ -97,8 +97,9 @@ func (db *DB) claim(path string) error {
 	return nil
 }
 
-// start opens an instance in memory and runs statements on its first connection.
-func (db *DB) start(statements []string) error {
+// start opens an instance in memory and, on its first connection, adds to it and
+// runs statements.
+func (db *DB) start(statements []string, add ...func(*Conn) error) error {
 	var msg string
 	if duckdb.OpenExt(":memory:", &db.handle, duckdb.Config{}, &msg) == duckdb.StateError {
 		return sqlerr.New(sqlerr.Internal, "open DuckDB: %s", msg)
@@ -108,6 +109,11 @@ func (db *DB) start(statements []string) error {
 		return err
 	}
 	defer c.Close()
+	for _, f := range add {
+		if err := f(c); err != nil {
+			return err
+		}
+	}
 	for _, text := range statements {
 		if err := c.run(text); err != nil {
 			return err

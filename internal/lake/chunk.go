@@ -49,6 +49,9 @@ func (s *String) Bytes() []byte {
 // Len is the length in bytes.
 func (s *String) Len() int { return int(s.n) }
 
+// Long tells whether the bytes stand behind a pointer.
+func (s *String) Long() bool { return s.n > inlineMax }
+
 // MakeString returns a String that holds b, which must stay alive and
 // unchanged as long as the String is used.
 func MakeString(b []byte) String {

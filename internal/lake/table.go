@@ -74,9 +74,13 @@ type Scan struct {
 	// lies between two bounds, both included and spelled as SQL spells them, are
 	// certainly not wanted. It is called many times at once.
 	Skip func(column, low, high string) bool
+	// Feeds are the rows of the scan that the engine cannot read by itself, such
+	// as ORC files' and lists of deleted rows.
+	Feeds []Feed
 	// SQL gives the SELECT that reads the objects from the local paths, one
-	// path for each object in the same order. It yields the table's columns.
-	SQL func(local []string) string
+	// path for each object in the same order, and the feeds from the items of
+	// FROM that stand for them, likewise. It yields the table's columns.
+	SQL func(local, feeds []string) string
 }
 
 // Bytes is the size of all objects together.

@@ -195,7 +195,7 @@ func (w *bench) remote(b *testing.B, s *blob.Store, c *blob.Client, q int) (stri
 // the three queries. Cold has an empty cache of its own each time.
 func BenchmarkLineitem(b *testing.B) {
 	w := newBench(b)
-	local := reader("read_parquet")(w.local)
+	local := reader("read_parquet")(w.local, nil)
 	for _, m := range []struct {
 		name  string
 		cold  bool

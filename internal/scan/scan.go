@@ -1,17 +1,18 @@
-// Package scan carries out a planned scan: it mounts the objects as local files
-// and gives the SQL that reads them. What the SQL means is the table format's
-// affair, how bytes arrive is package blob's.
+// Package scan carries out a planned scan: it mounts the objects as local files,
+// offers the feeds to the engine and gives the SQL that reads both. What the SQL
+// means is the table format's affair, how bytes arrive is package blob's.
 package scan
 
 import (
 	"context"
 
 	"lakeport/internal/blob"
+	"lakeport/internal/engine"
 	"lakeport/internal/lake"
 )
 
 // Prepare mounts the scan's objects for the statement, to be read as c's
-// identity, and gives the SELECT over the mounted files. It is good until the
+// identity, offers its feeds, and gives the SELECT over both. It is good until the
 // statement is closed. If the SELECT fails, st.Err tells why before the engine
 // does.
 func Prepare(ctx context.Context, st *blob.Statement, c *blob.Client, s lake.Scan) (sql string, err error) {
@@ -23,5 +24,9 @@ func Prepare(ctx context.Context, st *blob.Statement, c *blob.Client, s lake.Sca
 	if err != nil {
 		return "", err
 	}
-	return s.SQL(paths), nil
+	feeds := make([]string, len(s.Feeds))
+	for i, f := range s.Feeds {
+		feeds[i] = engine.Offer(st.Context(), f)
+	}
+	return s.SQL(paths, feeds), nil
 }

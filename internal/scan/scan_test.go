@@ -140,8 +140,8 @@ func (l *lab) try(sql string) (string, error) {
 	}
 }
 
-func reader(function string) func([]string) string {
-	return func(paths []string) string {
+func reader(function string) func(paths, feeds []string) string {
+	return func(paths, _ []string) string {
 		quoted := make([]string, len(paths))
 		for i, p := range paths {
 			quoted[i] = lake.QuoteString(p)
@@ -203,7 +203,7 @@ func TestScansGiveTheRowsOfLocalFiles(t *testing.T) {
 				{"SELECT * FROM {t} ORDER BY id DESC LIMIT 5", nil},
 				{"SELECT c2, count(*) AS n FROM {t} GROUP BY c2 ORDER BY n DESC, c2 LIMIT 3", []string{"c2"}},
 			} {
-				want := l.query(strings.Replace(q.sql, "{t}", "("+s.SQL(local)+")", 1))
+				want := l.query(strings.Replace(q.sql, "{t}", "("+s.SQL(local, nil)+")", 1))
 				s.Columns = q.columns
 				for _, turn := range []string{"first", "again"} {
 					if got, _ := l.over(q.sql, s); got != want {
@@ -272,7 +272,7 @@ func TestDescribeTellsTheTypesThatTheEngineReads(t *testing.T) {
 				}
 				return nil
 			},
-			SQL: func([]string) string { return "" },
+			SQL: func([]string, []string) string { return "" },
 		})
 		if err != nil || got != want {
 			t.Errorf("got %s, %v\nwant %s", got, err, want)

@@ -161,7 +161,7 @@ func (t *information) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) 
 	if err := t.view.fill(ctx, t.c, t.cat, want, r); err != nil {
 		return lake.Scan{}, err
 	}
-	return lake.Scan{SQL: func([]string) string { return r.query() }}, nil
+	return lake.Scan{SQL: func([]string, []string) string { return r.query() }}, nil
 }
 
 // catalogName is what the CATALOG columns say.

@@ -387,7 +387,7 @@ func (c *session) source(ctx context.Context, p *plan, u use, n lake.Need) (stri
 		return "", err
 	}
 	if u.from == nil { // made in the process: no objects
-		return s.SQL(nil), nil
+		return s.SQL(nil, nil), nil
 	}
 	sql, err := scan.Prepare(ctx, p.reads(ctx, c, u.from), u.from.Objects(), s)
 	return sql, u.from.ExplainS3(ctx, err)

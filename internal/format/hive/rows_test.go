@@ -87,7 +87,7 @@ func (s *shelf) sql(n lake.Need) string {
 	for _, o := range scan.Objects {
 		local = append(local, filepath.Join(s.dir, o.Key))
 	}
-	return scan.SQL(local)
+	return scan.SQL(local, nil)
 }
 
 // rows runs a query over the planned table, called t, and gives each row as

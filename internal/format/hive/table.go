@@ -142,7 +142,7 @@ func (t *table) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) {
 		scan.Objects = append(scan.Objects, f.object)
 	}
 	scan.Describe = func(i int, columns []lake.Column) error { return t.describe(&files[i], n, columns) }
-	scan.SQL = func(local []string) string { return t.sql(branches(files, local)) }
+	scan.SQL = func(local, _ []string) string { return t.sql(branches(files, local)) }
 	return scan, nil
 }
 

@@ -260,7 +260,7 @@ func (w *world) report(scan lake.Scan) string {
 	if scan.Columns != nil {
 		fmt.Fprintf(&b, "columns: %s\n", strings.Join(scan.Columns, " "))
 	}
-	b.WriteString(scan.SQL(local))
+	b.WriteString(scan.SQL(local, nil))
 	return b.String()
 }
 
