@@ -27,15 +27,21 @@ var macroNames = readMacroNames()
 // atName finds the places where functionsSQL names one of its own.
 var atName = regexp.MustCompile(`@([a-z_0-9]+)\(`)
 
-// Setup gives the statements that make a database instance compute as
-// StarRocks does: NULL sorts lowest, what cannot be divided is NULL, and the
-// macros of its functions. The engine runs them once for each instance.
+// Setup gives the settings that make a database instance compute as StarRocks
+// does: NULL sorts lowest, what cannot be divided is NULL. The engine runs them
+// once for each instance, and then Functions.
 func Setup() []string {
-	stmts := []string{
+	return []string{
 		"SET GLOBAL default_null_order = 'nulls_first_on_asc_last_on_desc'",
 		"SET GLOBAL ieee_floating_point_ops = false",
 		fmt.Sprintf("ATTACH ':memory:' AS %s", MacroCatalog),
 	}
+}
+
+// Functions gives the statements that define StarRocks' functions as macros in
+// an instance that Setup has made.
+func Functions() []string {
+	var stmts []string
 	for _, span := range syntax.Split(functionsSQL, syntax.Redshift) {
 		stmts = append(stmts, atName.ReplaceAllString(span.Of(functionsSQL), macro("$1")+"("))
 	}

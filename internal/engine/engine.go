@@ -9,6 +9,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -38,6 +39,10 @@ type Options struct {
 	// queries use. They see an instance that holds nothing of theirs, but for
 	// what they wrote into the database file.
 	Setup []string
+	// Functions is statements that define what queries call, in the database and
+	// in its planner. They run beside what follows Open, for there are many;
+	// Conn.Inspect waits for them and fails if they have.
+	Functions []string
 	// Translate changes the text of an error before a client sees it, for
 	// example local paths into URIs; nil changes nothing.
 	Translate func(string) string
@@ -49,6 +54,8 @@ type DB struct {
 	path      string // of the file; empty: in memory
 	translate func(string) string
 	planner   *Planner
+	defined   chan struct{} // closed when Functions have run
+	undefined error         // why they have not; read after defined
 }
 
 // openFiles holds the files that this process has open. DuckDB's own lock
@@ -66,7 +73,6 @@ func Open(o Options) (*DB, error) {
 	if err := db.claim(o.Path); err != nil {
 		return nil, err
 	}
-	// The two instances take as long as each other, mostly for Setup.
 	made := make(chan error, 1)
 	go func() {
 		var err error
@@ -78,7 +84,43 @@ func Open(o Options) (*DB, error) {
 		db.Close()
 		return nil, err
 	}
+	db.defined = make(chan struct{})
+	go func() {
+		defer close(db.defined)
+		db.undefined = db.define(o.Functions)
+	}()
 	return db, nil
+}
+
+// define runs Functions in both instances.
+func (db *DB) define(statements []string) error {
+	if len(statements) == 0 {
+		return nil
+	}
+	made := make(chan error, 1)
+	go func() { made <- db.planner.db.runAll(statements) }()
+	err := db.runAll(statements)
+	if err = cmp.Or(err, <-made); err != nil {
+		return fmt.Errorf("define functions: %w", err)
+	}
+	return nil
+}
+
+// runAll runs statements in one transaction.
+func (db *DB) runAll(statements []string) error {
+	c, err := db.connect()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.InTx(context.Background(), func(c *Conn) error {
+		for _, text := range statements {
+			if err := c.run(text); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // claim takes the file for this process.
@@ -212,6 +254,9 @@ func (db *DB) Planner() *Planner { return db.planner }
 
 // Close closes the database. Its connections must be closed before.
 func (db *DB) Close() {
+	if db.defined != nil {
+		<-db.defined
+	}
 	if db.planner != nil {
 		db.planner.Close()
 	}

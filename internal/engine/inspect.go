@@ -44,8 +44,17 @@ type ColumnRef struct {
 	Offset int
 }
 
-// Inspect parses a query. It is Planner.Inspect with the database's planner.
+// Inspect parses a query. It is Planner.Inspect with the database's planner,
+// and waits until Options.Functions are defined.
 func (c *Conn) Inspect(ctx context.Context, query string) (*Tree, error) {
+	select {
+	case <-c.db.defined:
+	case <-ctx.Done():
+		return nil, canceled(ctx)
+	}
+	if c.db.undefined != nil {
+		return nil, c.db.undefined
+	}
 	return c.db.planner.Inspect(ctx, query)
 }
 

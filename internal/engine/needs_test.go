@@ -138,8 +138,11 @@ func TestNeedsLeaveNoStubs(t *testing.T) {
 }
 
 func TestMacrosOfSetupWorkInQueriesAndPlans(t *testing.T) {
-	setup := []string{"ATTACH ':memory:' AS macros", "CREATE MACRO macros.main.twice(x) AS 2 * x"}
-	db := openDB(t, Options{Setup: setup})
+	setup, functions := []string{"ATTACH ':memory:' AS macros"}, []string{"CREATE MACRO macros.main.twice(x) AS 2 * x"}
+	db := openDB(t, Options{Setup: setup, Functions: functions})
+	if _, err := connect(t, db).Inspect(t.Context(), "SELECT 1"); err != nil {
+		t.Fatal(err)
+	}
 	if got := grid(t, connect(t, db), "SELECT macros.main.twice(3)"); got != "6" {
 		t.Errorf("got %s", got)
 	}
@@ -152,6 +155,10 @@ func TestMacrosOfSetupWorkInQueriesAndPlans(t *testing.T) {
 	}
 	if _, err := Open(Options{Setup: []string{"CREATE MACRO broken("}}); !sqlerr.Is(err, sqlerr.Syntax) {
 		t.Errorf("a broken script: %v", err)
+	}
+	broken := openDB(t, Options{Functions: []string{"CREATE MACRO broken("}})
+	if _, err := connect(t, broken).Inspect(t.Context(), "SELECT 1"); !sqlerr.Is(err, sqlerr.Syntax) {
+		t.Errorf("a broken function: %v", err)
 	}
 }
 
