@@ -192,7 +192,7 @@ func TestPreparedStatementsKnowTheirShape(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if got := fmt.Sprint(s.Params(), s.Columns()); got != "[INTEGER VARCHAR] [{a INTEGER } {t VARCHAR }]" {
+	if got := fmt.Sprint(s.Params(), s.Columns()); got != "[INTEGER VARCHAR] [{a INTEGER  0} {t VARCHAR  0}]" {
 		t.Errorf("got %s", got)
 	}
 	in, err := c.Prepare(t.Context(), "INSERT INTO t VALUES (?, ?, ?, ?)")

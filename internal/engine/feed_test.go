@@ -195,7 +195,7 @@ func TestFeedsCarryEveryType(t *testing.T) {
 				Child: []lake.Vector{{Data: []int32{7, 8, 9}}}}}}, "[[7], []],[],[[8, 9]]"},
 		{lake.Vector{Type: mapping, Data: []lake.Entry{{Offset: 0, Length: 1}, {}, {Offset: 1, Length: 2}}, Valid: second,
 			Child: []lake.Vector{{Child: []lake.Vector{{Data: strs("k", "l", long)}, {Data: []int32{1, 2, 3}, Valid: second}}}}}, "{k=1},NULL,{l=NULL, " + long + "=3}"},
-		{lake.Vector{Type: record, Valid: second, Child: []lake.Vector{{Data: []int32{1, 2, 3}}, {Data: strs("x", "y", long)}}}, "{'a': 1, 'b': x},NULL,{'a': 3, 'b': '" + long + "'}"},
+		{lake.Vector{Type: record, Valid: second, Child: []lake.Vector{{Data: []int32{1, 2, 3}}, {Data: strs("x", "y", long)}}}, "{'a': 1, 'b': x},NULL,{'a': 3, 'b': " + long + "}"},
 		{lake.Vector{Type: list(record), Data: []lake.Entry{{Offset: 0, Length: 2}, {}, {}}, Child: []lake.Vector{{Valid: second,
 			Child: []lake.Vector{{Data: []int32{1, 2}}, {Data: strs("x", "y")}}}}}, "[{'a': 1, 'b': x}, NULL],[],[]"},
 	}
