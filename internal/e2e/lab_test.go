@@ -54,9 +54,13 @@ func TestMain(m *testing.M) {
 
 // root keys of the two accounts; the sandbox takes any well-formed pair.
 var rootKeys = map[string]aws.Credentials{
-	home:    {AccessKeyID: "AKIAROOTHOMEHOMEHOME", SecretAccessKey: "home-root-secret-home-root-secret-home-r"},
-	partner: {AccessKeyID: "AKIAROOTPARTNERPARTN", SecretAccessKey: "partner-root-secret-partner-root-secret-"},
+	home:          {AccessKeyID: "AKIAROOTHOMEHOMEHOME", SecretAccessKey: "home-root-secret-home-root-secret-home-r"},
+	partner:       {AccessKeyID: "AKIAROOTPARTNERPARTN", SecretAccessKey: "partner-root-secret-partner-root-secret-"},
+	elsewhereHome: {AccessKeyID: "AKIAROOTELSEWHEREELS", SecretAccessKey: "elsewhere-root-secret-elsewhere-root-sec"},
 }
+
+// profiles are the machine's instance profiles by its account.
+var profiles = map[string]string{home: "starrocks-ec2", elsewhereHome: "kettle-host"}
 
 // lab is one running server with its sandbox.
 type lab struct {
@@ -73,10 +77,16 @@ type lab struct {
 // newLab starts a server on an empty directory. env adds to its environment.
 func newLab(t testing.TB, env ...string) *lab {
 	t.Helper()
+	return newLabOn(t, home, env...)
+}
+
+// newLabOn starts a server whose machine belongs to the account.
+func newLabOn(t testing.TB, host string, env ...string) *lab {
+	t.Helper()
 	l := &lab{t: t, dir: t.TempDir(), env: env}
 	world := map[string]any{
 		"accounts": map[string]any{},
-		"host":     map[string]string{"account": home, "instance_profile": "starrocks-ec2"},
+		"host":     map[string]string{"account": host, "instance_profile": profiles[host]},
 	}
 	for id, k := range rootKeys {
 		world["accounts"].(map[string]any)[id] = map[string]any{"root": map[string]string{"access_key_id": k.AccessKeyID, "secret_access_key": k.SecretAccessKey}}
@@ -260,10 +270,14 @@ func (l *lab) instrument(method, path string, body any, out any) {
 // entry is what the tests read of the decision log.
 type entry struct {
 	Action, Principal, Resource, Decision, Reason, Range, Method, Path string
+	Decisions                                                          []judgment // all, if there is more than one
 	Status                                                             int
 	Bytes, Micros                                                      int64
 	Time                                                               time.Time
 }
+
+// judgment is one decision of a call.
+type judgment struct{ Action, Resource string }
 
 func usec(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 

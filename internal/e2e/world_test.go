@@ -1,0 +1,229 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/glue"
+	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// A world is the state of AWS that a case starts from, a line for each thing,
+// made by signed calls as the root of the account that an `in` line names:
+//
+//	in 081976408565
+//	role NAME trusts PRINCIPAL          an ARN, or service:ec2.amazonaws.com
+//	profile ROLE                        an instance profile of the role's name
+//	user NAME                           with an access key
+//	allow KIND/NAME ACTION… RESOURCE…   one permission; resources start with arn: or are *
+//	policy KIND/NAME SECTION            a printed policy of the same file
+//	trust role/NAME SECTION             a printed trust policy
+//	bucket NAME [REGION]
+//	object s3://BUCKET/KEY QUERY        the query's rows as Parquet
+//	object s3://BUCKET/KEY < FILE       a file of testdata/conformance
+//	database NAME
+//	table DB.NAME LOCATION COLUMNS [by KEY]
+//	partition DB.NAME VALUE LOCATION
+//
+// A line that a following `! MESSAGE` belongs to is a lock: without it the
+// case fails with that message, where * stands for any part of a word.
+type worldLine struct {
+	account string
+	verb    string
+	args    string
+	lock    string // what the case says without this line; empty: no lock
+}
+
+func parseWorld(text string) ([]worldLine, error) {
+	var lines []worldLine
+	account := home
+	for n, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		verb, args, _ := strings.Cut(line, " ")
+		switch verb {
+		case "", "#":
+		case "in":
+			account = args
+		case "!":
+			if len(lines) == 0 {
+				return nil, fmt.Errorf("line %d: a lock without its line", n+1)
+			}
+			lines[len(lines)-1].lock = args
+		default:
+			lines = append(lines, worldLine{account: account, verb: verb, args: args})
+		}
+	}
+	return lines, nil
+}
+
+// world makes the lines' state. What it learns while doing so, as the keys of
+// users, stands in values.
+type world struct {
+	*lab
+	ctx      context.Context
+	sections map[string]string             // of the case: printed policies
+	values   map[string]string             // "key alice", "secret alice"
+	policies map[string][]string           // statements of the inline policy by account and principal
+	columns  map[string][]gluetypes.Column // by table
+}
+
+func (l *lab) makeWorld(lines []worldLine, sections map[string]string) *world {
+	l.t.Helper()
+	w := &world{lab: l, ctx: context.Background(), sections: sections, values: map[string]string{}, policies: map[string][]string{}, columns: map[string][]gluetypes.Column{}}
+	for _, line := range lines {
+		step, ok := worldVerbs[line.verb]
+		if !ok {
+			l.t.Fatalf("world: no such verb: %s %s", line.verb, line.args)
+		}
+		step(w, line.account, line.args)
+	}
+	return w
+}
+
+var worldVerbs = map[string]func(w *world, account, args string){
+	"role": (*world).role, "profile": (*world).profile, "user": (*world).user, "allow": (*world).allow, "policy": (*world).policy, "trust": (*world).trustPolicy,
+	"bucket": (*world).bucket, "object": (*world).object, "database": (*world).database, "table": (*world).table, "partition": (*world).partition,
+}
+
+func (w *world) iam(account string) *iam.Client { return iam.NewFromConfig(w.as(rootKeys[account])) }
+
+func (w *world) role(account, args string) {
+	name, principal, _ := strings.Cut(args, " trusts ")
+	kind := "AWS"
+	if service, ok := strings.CutPrefix(principal, "service:"); ok {
+		kind, principal = "Service", service
+	} else if principal == "nobody" {
+		principal = "arn:aws:iam::" + partner + ":root"
+	}
+	w.makeRole(account, name, document(fmt.Sprintf(`{"Effect": "Allow", "Principal": {%q: %q}, "Action": "sts:AssumeRole"}`, kind, principal)), nil)
+}
+
+func (w *world) profile(account, name string) {
+	w.must(w.iam(account).CreateInstanceProfile(w.ctx, &iam.CreateInstanceProfileInput{InstanceProfileName: &name}))
+	w.must(w.iam(account).AddRoleToInstanceProfile(w.ctx, &iam.AddRoleToInstanceProfileInput{InstanceProfileName: &name, RoleName: &name}))
+}
+
+func (w *world) user(account, name string) {
+	w.must(w.iam(account).CreateUser(w.ctx, &iam.CreateUserInput{UserName: &name}))
+	out, err := w.iam(account).CreateAccessKey(w.ctx, &iam.CreateAccessKeyInput{UserName: &name})
+	w.must(out, err)
+	w.values["key "+name], w.values["secret "+name] = *out.AccessKey.AccessKeyId, *out.AccessKey.SecretAccessKey
+}
+
+// allow adds one statement to the principal's inline policy.
+func (w *world) allow(account, args string) {
+	who, rest, _ := strings.Cut(args, " ")
+	var actions, resources []string
+	for f := range strings.FieldsSeq(rest) {
+		if f == "*" || strings.HasPrefix(f, "arn:") {
+			resources = append(resources, f)
+		} else {
+			actions = append(actions, f)
+		}
+	}
+	id := account + " " + who
+	w.policies[id] = append(w.policies[id], allow(strings.Join(actions, " "), strings.Join(resources, " ")))
+	w.attach(account, who, "allowed", document(w.policies[id]...))
+}
+
+// policy attaches a printed document, its placeholders filled.
+func (w *world) policy(account, args string) {
+	who, section, _ := strings.Cut(args, " ")
+	w.attach(account, who, section, aws.String(w.fill(w.sections[section])))
+}
+
+func (w *world) trustPolicy(account, args string) {
+	who, section, _ := strings.Cut(args, " ")
+	w.trust(account, strings.TrimPrefix(who, "role/"), aws.String(w.fill(w.sections[section])))
+}
+
+func (w *world) attach(account, who, name string, doc *string) {
+	w.t.Helper()
+	switch kind, principal, _ := strings.Cut(who, "/"); kind {
+	case "role":
+		w.rolePolicy(account, principal, name, doc)
+	case "user":
+		w.must(w.iam(account).PutUserPolicy(w.ctx, &iam.PutUserPolicyInput{UserName: &principal, PolicyName: &name, PolicyDocument: doc}))
+	default:
+		w.t.Fatalf("world: neither role nor user: %s", who)
+	}
+}
+
+func (w *world) bucket(account, args string) {
+	name, where, _ := strings.Cut(args, " ")
+	in := &s3.CreateBucketInput{Bucket: &name}
+	c := w.as(rootKeys[account])
+	if where == "" {
+		where = region
+	}
+	c.Region = where
+	if where != "us-east-1" {
+		in.CreateBucketConfiguration = &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(where)}
+	}
+	w.must(s3.NewFromConfig(c).CreateBucket(w.ctx, in))
+}
+
+func (w *world) object(account, args string) {
+	uri, content, _ := strings.Cut(args, " ")
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
+	var body []byte
+	if file, ok := strings.CutPrefix(content, "< "); ok {
+		text, err := os.ReadFile(filepath.Join("testdata", "conformance", file))
+		w.must(nil, err)
+		body = text
+	} else {
+		body = w.parquet(content)
+	}
+	w.put(account, bucket, key, body)
+}
+
+func (w *world) glue(account string) *glue.Client { return glue.NewFromConfig(w.as(rootKeys[account])) }
+
+func (w *world) database(account, name string) {
+	w.must(w.glue(account).CreateDatabase(w.ctx, &glue.CreateDatabaseInput{DatabaseInput: &gluetypes.DatabaseInput{Name: &name}}))
+}
+
+func (w *world) table(account, args string) {
+	name, rest, _ := strings.Cut(args, " ")
+	location, columns, _ := strings.Cut(rest, " ")
+	columns, key, partitioned := strings.Cut(columns, " by ")
+	db, table, _ := strings.Cut(name, ".")
+	list := strings.Split(columns, ", ")
+	w.columns[name] = hiveColumns(list)
+	in := &gluetypes.TableInput{Name: &table, TableType: aws.String("EXTERNAL_TABLE"), StorageDescriptor: parquetStorage(list, location)}
+	if partitioned {
+		in.PartitionKeys = hiveColumns([]string{key})
+	}
+	w.must(w.glue(account).CreateTable(w.ctx, &glue.CreateTableInput{DatabaseName: &db, TableInput: in}))
+}
+
+func (w *world) partition(account, args string) {
+	f := strings.Fields(args)
+	db, table, _ := strings.Cut(f[0], ".")
+	storage := parquetStorage(nil, f[2])
+	storage.Columns = w.columns[f[0]]
+	w.must(w.glue(account).CreatePartition(w.ctx, &glue.CreatePartitionInput{DatabaseName: &db, TableName: &table,
+		PartitionInput: &gluetypes.PartitionInput{Values: []string{f[1]}, StorageDescriptor: storage}}))
+}
+
+// fill puts the case's values for the placeholders of a printed text.
+func (w *world) fill(text string) string {
+	for line := range strings.Lines(w.sections["values"]) {
+		printed, value, ok := strings.Cut(strings.TrimSpace(line), " => ")
+		if !ok {
+			continue
+		}
+		for name, known := range w.values {
+			value = strings.ReplaceAll(value, "${"+name+"}", known)
+		}
+		text = strings.ReplaceAll(text, printed, value)
+	}
+	return text
+}
