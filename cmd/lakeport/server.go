@@ -21,6 +21,7 @@ import (
 	"lakeport/internal/sandbox"
 	"lakeport/internal/sandbox/glue"
 	"lakeport/internal/sandbox/iamapi"
+	"lakeport/internal/sandbox/kms"
 	"lakeport/internal/sandbox/s3"
 	"lakeport/internal/sandbox/sts"
 	"lakeport/internal/secret"
@@ -107,6 +108,15 @@ func (s *server) startSandbox(o options, log *slog.Logger) (map[string]string, e
 		return nil, fmt.Errorf("open the sandbox: %w", err)
 	}
 	s.onClose(sb.Close)
+	box, err := secret.Open(o.data)
+	if err != nil {
+		return nil, fmt.Errorf("open the sandbox's KMS: %w", err)
+	}
+	keys, err := kms.New(kms.Options{DB: sb.DB(), Box: box, Now: sb.Now, Principals: func() kms.Principals { return sb.World().State() }})
+	if err != nil {
+		return nil, fmt.Errorf("open the sandbox's KMS: %w", err)
+	}
+	sb.Add(keys)
 	objects, err := s3.New(s3.Options{DB: sb.DB(), Dir: filepath.Join(dir, "objects"), Principals: func() s3.Principals { return sb.World().State() }})
 	if err != nil {
 		return nil, fmt.Errorf("open the sandbox's S3: %w", err)
@@ -126,7 +136,7 @@ func (s *server) startSandbox(o options, log *slog.Logger) (map[string]string, e
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"s3": s.awsURL, "sts": s.awsURL, "iam": s.awsURL, "glue": s.awsURL, "imds": imds}, nil
+	return map[string]string{"s3": s.awsURL, "sts": s.awsURL, "iam": s.awsURL, "glue": s.awsURL, "kms": s.awsURL, "imds": imds}, nil
 }
 
 func (s *server) serveHTTP(name, addr string, h http.Handler) (url string, err error) {

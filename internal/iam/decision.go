@@ -26,6 +26,7 @@ const (
 	AllowedByResource
 	AllowedByBoth // across accounts: caller's and resource's side
 	AllowedAsRoot
+	AllowedByGrant // of a KMS key
 )
 
 // Decision is why a request is allowed or denied. The zero value is an
@@ -188,7 +189,7 @@ func (d Decision) Short() string {
 		return "explicit deny in " + d.place()
 	case AllowedByIdentity:
 		return "allowed by " + d.place()
-	case AllowedByResource:
+	case AllowedByResource, AllowedByGrant:
 		return "allowed by " + d.place()
 	case AllowedByBoth:
 		return "allowed by the caller's account and " + d.place()
@@ -243,6 +244,8 @@ func (k PolicyKind) String() string {
 		return "service control policy"
 	case ResourceControl:
 		return "resource control policy"
+	case KeyGrant:
+		return "grant"
 	}
 	return "policy"
 }

@@ -70,6 +70,7 @@ const (
 	SessionPolicy
 	ServiceControl
 	ResourceControl
+	KeyGrant // of a KMS key: stands in for the key policy and the caller's own
 )
 
 // Policy is a compiled document with its origin.
@@ -87,6 +88,9 @@ type Policies struct {
 	Boundary *Policy  // nil: none set
 	Session  []Policy // nil: no session policy was passed
 	Resource *Policy  // ResourcePolicy, TrustPolicy or KeyPolicy; nil: none
+	// Grants are what a KMS key's owner granted beside its policy; they only
+	// allow. The caller leaves out those whose constraints the request misses.
+	Grants []Policy
 	// Service and ResourceControl are by level, root first; every level must
 	// allow. nil: the account is in no organization.
 	Service         [][]Policy

@@ -13,7 +13,7 @@ type Set struct {
 	start [kinds]grant
 }
 
-const kinds = ResourceControl + 1
+const kinds = KeyGrant + 1
 
 // layer is policies of one kind, any of which may allow. Service and resource
 // control policies have one layer per level of the organization.
@@ -61,6 +61,11 @@ func Compile(p Policies) *Set {
 	}
 	if p.Session != nil {
 		s.add(SessionPolicy, 0, p.Session)
+	}
+	if p.Grants == nil {
+		s.start[KeyGrant] = 0
+	} else {
+		s.add(KeyGrant, 0, p.Grants)
 	}
 	if p.Resource != nil {
 		if k := p.Resource.Kind; k == TrustPolicy || k == KeyPolicy {
@@ -128,7 +133,9 @@ func compileRule(p *Policy, kind PolicyKind, index int) rule {
 
 // guards tells whether policies of the kind are attached to a resource and so
 // must name principals.
-func guards(k PolicyKind) bool { return k == ResourcePolicy || k == TrustPolicy || k == KeyPolicy }
+func guards(k PolicyKind) bool {
+	return k == ResourcePolicy || k == TrustPolicy || k == KeyPolicy || k == KeyGrant
+}
 
 // query is one request while it is decided. trace is nil in Decide.
 type query struct {
@@ -185,6 +192,13 @@ func (s *Set) evaluate(q *query) (Effect, Reason, PolicyKind) {
 		return ImplicitDeny, NoServiceControlAllow, ServiceControl
 	case given[ResourceControl] == 0:
 		return ImplicitDeny, NoResourceControlAllow, ResourceControl
+	case given[KeyGrant] != 0:
+		// A grant spares both policies, across accounts too, but lifts no cap
+		// (AWS KMS Developer Guide, "Grants in AWS KMS").
+		if reason, kind := atCaller(&given, p, false); reason != AllowedByIdentity {
+			return ImplicitDeny, reason, kind
+		}
+		return Allow, AllowedByGrant, KeyGrant
 	case !belongs:
 		return s.atResource(resource, AllowedByResource)
 	case q.r.Resource.Account != "" && p.Account != q.r.Resource.Account:

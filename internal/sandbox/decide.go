@@ -21,12 +21,22 @@ func (c *Call) May(n Need) iam.Decision {
 	}
 	r := iam.Request{Principal: c.Caller.Principal, Action: n.Action, Resource: n.Resource, Context: c.contextFor(n)}
 	var guard *iam.Policy
-	if service := c.server.services[c.Service]; service != nil {
+	// The action's own service keeps the policy: S3 asks for a key in the
+	// caller's name, STS for a role's trust.
+	owner, _, _ := strings.Cut(n.Action, ":")
+	if service := c.server.services[owner]; service != nil {
 		guard = service.Policy(n.Resource.ARN)
 	}
-	d := c.server.world.Set(c.who, guard).Explain(&r)
+	d := c.server.world.Set(c.who, guard, n.Grants...).Explain(&r)
 	c.settle(judge(&r, d))
 	return d
+}
+
+// Would tells what May would say of a need, were its resource guarded by the
+// policy. Nothing is logged.
+func (c *Call) Would(n Need, guard *iam.Policy) iam.Effect {
+	r := iam.Request{Principal: c.Caller.Principal, Action: n.Action, Resource: n.Resource, Context: c.contextFor(n)}
+	return c.server.world.Set(c.who, guard, n.Grants...).Decide(&r)
 }
 
 // settle keeps a judgment for the log.

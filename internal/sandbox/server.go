@@ -302,21 +302,29 @@ func (s *Server) route(c *Call) (Service, *APIError) {
 	return service, nil
 }
 
+// targets is the services of the JSON protocols by the first part of
+// X-Amz-Target, versions those of the query protocol by the API's version.
+var (
+	targets = map[string]string{"AWSGlue": "glue", "TrentService": "kms", "RedshiftServerless": "redshift-serverless"}
+
+	versions = map[string]string{"2010-05-08": "iam", "2012-12-01": "redshift"}
+)
+
 // appearance is the service that a request is for by its form alone; sure is
 // false where it only may be so.
 func (s *Server) appearance(c *Call) (service string, sure bool) {
 	r := c.Request
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		prefix, _, _ := strings.Cut(target, ".")
-		if prefix == "AWSGlue" {
-			return "glue", true
+		if service, ok := targets[prefix]; ok {
+			return service, true
 		}
 		return strings.ToLower(prefix), true
 	}
 	if r.URL.Path == "/" || r.URL.Path == "" {
 		if err := c.readForm(); err == nil && c.action() != "" {
-			if c.form.Get("Version") == "2010-05-08" {
-				return "iam", true
+			if service, ok := versions[c.form.Get("Version")]; ok {
+				return service, true
 			}
 			return "sts", true
 		}

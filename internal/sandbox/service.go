@@ -39,6 +39,8 @@ type Need struct {
 	Action   string
 	Resource iam.Resource
 	Context  iam.Context // service-specific keys; may be nil
+	// Grants are a KMS key's that apply to this need.
+	Grants []iam.Policy
 	// Free marks what AWS grants to every authenticated caller whatever the
 	// policies say, such as sts:GetCallerIdentity. It is logged as allowed.
 	Free bool

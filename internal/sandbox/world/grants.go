@@ -20,9 +20,15 @@ type setKey struct {
 // Set compiles all policies that bear on who, nil for the anonymous and for
 // services, and on a resource's policy, nil if it has none. Sets are kept
 // until something changes in the world; a service that gives the same
-// Document until its policy changes spares the work.
-func (w *World) Set(who *Identity, resource *iam.Policy) *iam.Set {
+// Document until its policy changes spares the work. grants are those of a
+// KMS key that apply to the one request; a set with any is not kept.
+func (w *World) Set(who *Identity, resource *iam.Policy, grants ...iam.Policy) *iam.Set {
 	s := w.State()
+	if len(grants) > 0 {
+		p := s.policies(who, resource)
+		p.Grants = grants
+		return iam.Compile(p)
+	}
 	var key setKey
 	if who != nil {
 		key.subject = subjectOf(who.Principal)
