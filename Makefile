@@ -1,11 +1,14 @@
 # Every target is one command that can be typed as well; see README.md.
-.PHONY: demo test check fuzz bench soak
+.PHONY: demo test parts check fuzz bench soak
 
 demo: ## the main job, offline, in one process
 	go run ./cmd/lakeport demo
 
 test: ## what README's second command does
 	./test.sh
+
+parts: ## the real servers that tests and demo start, into .cache
+	./test.sh parts
 
 check: ## formatter and static analysis
 	./test.sh check

@@ -4,7 +4,8 @@
 #
 #   ./test.sh            everything (also: ./test.sh all)
 #   ./test.sh check      formatter and static analysis only
-#   ./test.sh setup      install the clients only
+#   ./test.sh setup      install the clients and parts only
+#   ./test.sh parts      fetch the real servers that tests and demo start
 #   ./test.sh fuzz 60s   every fuzz target for this long each
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -37,6 +38,35 @@ setup() {
   if [ ! -f "$cache/java/mysql-connector-j-$connectorj.jar" ]; then
     mvn -q dependency:copy -Dartifact="com.mysql:mysql-connector-j:$connectorj" -DoutputDirectory="$cache/java"
   fi
+  parts
+}
+
+# parts fetches servers into .cache/parts, once; they run offline afterwards.
+parts() {
+  command -v mvn >/dev/null || { echo "parts need Maven: apt-get install maven"; exit 1; }
+  hive_metastore 3.1.3
+}
+
+# A Hive Metastore: its jars, and a Derby database with the schema made, of
+# which every start takes a copy.
+hive_metastore() {
+  local version=$1 to=$cache/parts/hms-$1 new=$cache/parts/hms-$1.new dist
+  [ ! -d "$to" ] || return 0
+  rm -rf "$new"
+  mkdir -p "$new"
+  mvn -q -B -f parts/hms/pom.xml dependency:copy-dependencies -DoutputDirectory="$new/lib" -DincludeScope=runtime
+  # One logging binding of several, and the log that it writes to.
+  rm -f "$new"/lib/{log4j-1.2,slf4j-log4j12,slf4j-reload4j,reload4j}*.jar
+  mvn -q -B dependency:copy -Dartifact="org.apache.hive:hive-standalone-metastore:$version:tar.gz:bin" -DoutputDirectory="$new"
+  dist=apache-hive-metastore-$version-bin
+  tar -xzf "$new/hive-standalone-metastore-$version-bin.tar.gz" -C "$new" "$dist/scripts"
+  { echo "CONNECT 'jdbc:derby:metastore_db;create=true';"
+    cat "$new/$dist/scripts/metastore/upgrade/derby/hive-schema-3.1.0.derby.sql"
+    echo "EXIT;"; } >"$new/schema.sql"
+  (cd "$new" && java -cp "lib/*" -Dij.exceptionTrace=false org.apache.derby.tools.ij schema.sql >schema.log)
+  ! grep -q '^ERROR' "$new/schema.log" || { grep '^ERROR' "$new/schema.log"; exit 1; }
+  rm -rf "${new:?}/$dist" "$new"/*.tar.gz "$new"/schema.* "$new/derby.log"
+  mv "$new" "$to"
 }
 
 check() {
@@ -65,6 +95,7 @@ export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_M
 case ${1:-all} in
   check) check ;;
   setup) setup ;;
+  parts) parts ;;
   fuzz) fuzz "${2:-60s}" ;;
   all)
     setup
@@ -72,5 +103,5 @@ case ${1:-all} in
     go test -count=1 ./...
     fuzz 3s
     ;;
-  *) sed -n '2,9p' "$0"; exit 2 ;;
+  *) sed -n '2,10p' "$0"; exit 2 ;;
 esac

@@ -13,14 +13,13 @@ import (
 	"lakeport/internal/sqlerr"
 )
 
-// Metastore is what a catalog asks of the service that keeps its records. An
-// empty filter lists all partitions; others are in the store's own language.
+// Metastore is what a catalog asks of the service that keeps its records.
 type Metastore interface {
 	Databases(ctx context.Context) ([]string, error)
 	Database(ctx context.Context, db string) (*metastore.Database, error)
 	Tables(ctx context.Context, db string) ([]string, error)
 	Table(ctx context.Context, db, name string) (*metastore.Table, error)
-	Partitions(ctx context.Context, t *metastore.Table, filter string) ([]metastore.Partition, error)
+	Partitions(ctx context.Context, t *metastore.Table, w metastore.Wanted) ([]metastore.Partition, error)
 }
 
 // Catalog is an open external catalog. It keeps no answers: each statement
@@ -104,8 +103,8 @@ func (c *Catalog) Table(ctx context.Context, db, name string) (*Table, error) {
 	t, err := hive.Table(record, hive.Options{
 		List:      c.list,
 		Recursive: c.spec.recursive,
-		Partitions: func(ctx context.Context, filter string) ([]metastore.Partition, error) {
-			parts, err := c.meta.Partitions(ctx, record, filter)
+		Partitions: func(ctx context.Context, w metastore.Wanted) ([]metastore.Partition, error) {
+			parts, err := c.meta.Partitions(ctx, record, w)
 			return parts, c.explainGlue(ctx, err, "glue:GetPartitions")
 		},
 	})
@@ -117,7 +116,7 @@ func (c *Catalog) Table(ctx context.Context, db, name string) (*Table, error) {
 
 // Partitions lists all partitions of a table.
 func (c *Catalog) Partitions(ctx context.Context, t *Table) ([]metastore.Partition, error) {
-	parts, err := c.meta.Partitions(ctx, t.Record, "")
+	parts, err := c.meta.Partitions(ctx, t.Record, metastore.Wanted{})
 	return parts, c.explainGlue(ctx, err, "glue:GetPartitions")
 }
 

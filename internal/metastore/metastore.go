@@ -58,3 +58,13 @@ type Partition struct {
 	Parameters map[string]string
 	Created    time.Time
 }
+
+// Wanted narrows a list of partitions; the zero Wanted is all of them. Both
+// parts are hints: a store may give more partitions than they say, never fewer.
+type Wanted struct {
+	// Expression is a condition on the partition keys as AWS Glue's
+	// GetPartitions takes it; empty: none.
+	Expression string
+	// Keep tells whether a partition of these values is wanted; nil: all are.
+	Keep func(values []string) bool
+}

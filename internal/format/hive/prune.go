@@ -39,7 +39,13 @@ func (t *table) partitions(ctx context.Context, filters []lake.Filter) ([]part, 
 	if len(t.keys) == 0 {
 		return []part{{storage: t.record.Storage}}, nil
 	}
-	records, err := t.o.Partitions(ctx, t.expression(filters))
+	records, err := t.o.Partitions(ctx, metastore.Wanted{
+		Expression: t.expression(filters),
+		Keep: func(texts []string) bool {
+			values, err := t.values(texts)
+			return err != nil || !t.excluded(values, filters)
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +56,7 @@ func (t *table) partitions(ctx context.Context, filters []lake.Filter) ([]part, 
 		if err != nil {
 			return nil, err
 		}
-		if p != nil && !t.excluded(p, filters) {
+		if !t.excluded(p.values, filters) {
 			parts = append(parts, *p)
 		}
 	}
@@ -58,26 +64,35 @@ func (t *table) partitions(ctx context.Context, filters []lake.Filter) ([]part, 
 }
 
 func (t *table) part(r metastore.Partition) (*part, error) {
-	corrupt := func(format string, args ...any) error {
-		return sqlerr.New(sqlerr.Corrupt, "partition %s of table %s.%s %s",
-			t.partitionName(r.Values), t.record.Database, t.record.Name, fmt.Sprintf(format, args...)).
-			WithHint("mend the partition's record in the metastore")
+	values, err := t.values(r.Values)
+	if err != nil {
+		return nil, err
 	}
-	if len(r.Values) != len(t.keys) {
-		return nil, corrupt("has %d values; the table has %d partition keys", len(r.Values), len(t.keys))
+	if r.Storage.Location == "" {
+		return nil, t.corrupt(r.Values, "has no location")
 	}
-	p := &part{storage: r.Storage}
-	if p.storage.Location == "" {
-		return nil, corrupt("has no location")
+	return &part{values: values, storage: r.Storage}, nil
+}
+
+// values reads a partition's values.
+func (t *table) values(texts []string) ([]value, error) {
+	if len(texts) != len(t.keys) {
+		return nil, t.corrupt(texts, "has %d values; the table has %d partition keys", len(texts), len(t.keys))
 	}
+	values := make([]value, len(t.keys))
 	for i, k := range t.keys {
-		v, ok := k.value(r.Values[i])
-		if !ok {
-			return nil, corrupt("has the value %q, which is no %s", r.Values[i], k.hive)
+		var ok bool
+		if values[i], ok = k.value(texts[i]); !ok {
+			return nil, t.corrupt(texts, "has the value %q, which is no %s", texts[i], k.hive)
 		}
-		p.values = append(p.values, v)
 	}
-	return p, nil
+	return values, nil
+}
+
+func (t *table) corrupt(values []string, format string, args ...any) error {
+	return sqlerr.New(sqlerr.Corrupt, "partition %s of table %s.%s %s",
+		t.partitionName(values), t.record.Database, t.record.Name, fmt.Sprintf(format, args...)).
+		WithHint("mend the partition's record in the metastore")
 }
 
 // partitionName spells a partition as key=value/key=value, for messages.
@@ -92,11 +107,12 @@ func (t *table) partitionName(values []string) string {
 	return strings.Join(names, "/")
 }
 
-// excluded tells whether some filter certainly does not hold in the partition.
-func (t *table) excluded(p *part, filters []lake.Filter) bool {
+// excluded tells whether some filter certainly does not hold in the partition
+// of the values.
+func (t *table) excluded(values []value, filters []lake.Filter) bool {
 	for _, f := range filters {
 		i := t.key(f.Column)
-		if i >= 0 && t.keys[i].excludes(f, p.values[i]) {
+		if i >= 0 && t.keys[i].excludes(f, values[i]) {
 			return true
 		}
 	}

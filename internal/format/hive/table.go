@@ -24,10 +24,9 @@ type Options struct {
 	// A directory without objects is empty, not an error. Tables call it many
 	// times at once.
 	List func(ctx context.Context, uri string) ([]lake.Object, error)
-	// Partitions gives the records of all partitions, or of at least those that
-	// filter matches, an expression as AWS Glue's GetPartitions takes it. It may
-	// be nil for tables without partition keys.
-	Partitions func(ctx context.Context, filter string) ([]metastore.Partition, error)
+	// Partitions gives the records of at least those partitions that are wanted.
+	// It may be nil for tables without partition keys.
+	Partitions func(ctx context.Context, w metastore.Wanted) ([]metastore.Partition, error)
 	// Recursive reads files in directories below a partition's too.
 	Recursive bool
 }

@@ -76,8 +76,8 @@ func newWorld(format string, columns, keys string) *world {
 	w.record.Storage.Columns = columnList(columns)
 	w.record.PartitionKeys = columnList(keys)
 	w.o.List = w.list
-	w.o.Partitions = func(_ context.Context, filter string) ([]metastore.Partition, error) {
-		w.expressions = append(w.expressions, filter)
+	w.o.Partitions = func(_ context.Context, wanted metastore.Wanted) ([]metastore.Partition, error) {
+		w.expressions = append(w.expressions, wanted.Expression)
 		return slices.Clone(w.parts), nil
 	}
 	return w

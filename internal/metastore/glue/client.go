@@ -126,12 +126,12 @@ const segments = 8
 // filterMax is the longest expression that GetPartitions takes.
 const filterMax = 2048
 
-// Partitions reads the records of t's partitions that filter matches, an
-// expression in the syntax of Glue's GetPartitions; empty means all. The
-// records leave out the columns, which for all formats are the table's. The
-// order is not defined. filter is a hint: where Glue cannot evaluate it, all
+// Partitions reads the records of t's partitions that w.Expression matches.
+// The records leave out the columns, which for all formats are the table's. The
+// order is not defined. Where Glue cannot evaluate the expression, all
 // partitions come back.
-func (c *Client) Partitions(ctx context.Context, t *metastore.Table, filter string) ([]metastore.Partition, error) {
+func (c *Client) Partitions(ctx context.Context, t *metastore.Table, w metastore.Wanted) ([]metastore.Partition, error) {
+	filter := w.Expression
 	if len(filter) > filterMax {
 		filter = ""
 	}

@@ -164,7 +164,7 @@ func TestOnlyLongListsOfPartitionsAreSplit(t *testing.T) {
 	root := api.NewFromConfig(a.root(1))
 	fill(t, root, w)
 	c, trips := glue.New(a.root(1), glue.Options{}), &w.Tables[0]
-	if parts, err := c.Partitions(t.Context(), trips, ""); err != nil || len(parts) != 1000 || a.segments.Load() != 0 {
+	if parts, err := c.Partitions(t.Context(), trips, metastore.Wanted{}); err != nil || len(parts) != 1000 || a.segments.Load() != 0 {
 		t.Errorf("got %d partitions, %v, in %d segments, want one page of 1000", len(parts), err, a.segments.Load())
 	}
 	_, err := root.CreatePartition(t.Context(), &api.CreatePartitionInput{DatabaseName: aws.String("sales"), TableName: aws.String("trips"),
@@ -172,7 +172,7 @@ func TestOnlyLongListsOfPartitionsAreSplit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if parts, err := c.Partitions(t.Context(), trips, ""); err != nil || len(parts) != 1001 || a.segments.Load() < 2 {
+	if parts, err := c.Partitions(t.Context(), trips, metastore.Wanted{}); err != nil || len(parts) != 1001 || a.segments.Load() < 2 {
 		t.Errorf("got %d partitions, %v, in %d segments, want 1001 in several", len(parts), err, a.segments.Load())
 	}
 }
@@ -202,7 +202,7 @@ func TestDenialsNameWhatIsMissing(t *testing.T) {
 			"glue:GetTable on resource: arn:aws:glue:us-west-2:111111111111:table/sales/trips"},
 		{"AKIANOTABLENOTABLEN1", func(c *glue.Client) error { _, err := c.Table(t.Context(), "none", "trips"); return err },
 			"glue:GetTable on resource: arn:aws:glue:us-west-2:111111111111:database/none"},
-		{"AKIANOPARTITIONSNOP1", func(c *glue.Client) error { _, err := c.Partitions(t.Context(), trips, ""); return err },
+		{"AKIANOPARTITIONSNOP1", func(c *glue.Client) error { _, err := c.Partitions(t.Context(), trips, metastore.Wanted{}); return err },
 			"glue:GetPartitions on resource: arn:aws:glue:us-west-2:111111111111:catalog"},
 	} {
 		err := c.call(glue.New(a.config(c.key, "secret"), glue.Options{}))
@@ -227,7 +227,7 @@ func TestOtherAccountNeedsItsPolicyAndOurs(t *testing.T) {
 	if err != nil || got.CatalogID != "222222222222" {
 		t.Fatalf("got %+v, %v, want the other account's table", got, err)
 	}
-	if parts, err := ours.Partitions(t.Context(), got, "n = 1"); err != nil || len(parts) != 1 {
+	if parts, err := ours.Partitions(t.Context(), got, metastore.Wanted{Expression: "n = 1"}); err != nil || len(parts) != 1 {
 		t.Errorf("got %v, %v, want its partition", parts, err)
 	}
 }
@@ -250,7 +250,7 @@ func TestResourceLinkIsFollowed(t *testing.T) {
 	if err != nil || got.Name != "trips" || got.CatalogID != "222222222222" {
 		t.Fatalf("got %+v, %v, want the target's record", got, err)
 	}
-	if parts, err := c.Partitions(t.Context(), got, ""); err != nil || len(parts) != 1 {
+	if parts, err := c.Partitions(t.Context(), got, metastore.Wanted{}); err != nil || len(parts) != 1 {
 		t.Errorf("got %v, %v, want the target's partition", parts, err)
 	}
 }
