@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"awsauth", "sigv4", "blob", "engine", "wire/mysql"},
 	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/metastoretest", "format/hive", "scan"},
 	{"catalog", "account"},
-	{},
+	{"job"},
 	{"session"},
 	{"demo"},
 }

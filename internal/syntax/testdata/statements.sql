@@ -186,3 +186,13 @@ EXPLAIN DELETE FROM t WHERE a;
 # Passwords
 SET PASSWORD = PASSWORD('x');
 SET PASSWORD FOR 'root'@'%' = PASSWORD("x");
+# Loads
+LOAD LABEL db.l (DATA INFILE("s3a://b/p/*") INTO TABLE t FORMAT AS "parquet") WITH BROKER ("aws.s3.region" = "us-west-1") PROPERTIES ("timeout" = "1200");
+LOAD LABEL l (DATA INFILE('s3://b/*.csv', "s3://b/*.gz") NEGATIVE INTO TABLE t PARTITION (p1, p2) COLUMNS TERMINATED BY "," ROWS TERMINATED BY "\n" FORMAT AS CSV (SKIP_HEADER = 1 TRIM_SPACE = TRUE ENCLOSE = '"' ESCAPE = '\\') (a, tmp, c) COLUMNS FROM PATH AS (dt, h) SET (b = tmp + 1, d = date_format(dt, '%Y,%m')) WHERE a > 1 AND (b IN (1, 2)), DATA INFILE("s3://b/x") INTO TABLE u) WITH BROKER broker1 ("k" = "v");
+LOAD LABEL d.a-1b (DATA INFILE("s3://b/x") INTO TABLE u ("skip_header" = "1", "trim_space" = "true")) WITH BROKER;
+SHOW LOAD;
+SHOW ALL LOAD FROM db WHERE LABEL LIKE 'x' AND STATE = "FINISHED" ORDER BY CreateTime DESC LIMIT 3, 10;
+SHOW LOAD WARNINGS FROM db WHERE LABEL = 'l';
+SHOW LOAD WARNINGS ON 'http://x';
+CANCEL LOAD FROM db WHERE LABEL = "l";
+ALTER LOAD FOR db.l PROPERTIES ("priority" = "HIGH");
