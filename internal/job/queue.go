@@ -75,7 +75,7 @@ type Queue struct {
 
 // active is a job that has not ended.
 type active struct {
-	Job    // guarded by Queue.mu
+	Job                            // guarded by Queue.mu
 	cancel context.CancelCauseFunc // nil until it runs
 	ended  chan struct{}
 }

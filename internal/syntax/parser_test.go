@@ -140,9 +140,9 @@ func TestFaultsStandAfterTheirToken(t *testing.T) {
 
 func TestKnownStatementsAreRefusedByName(t *testing.T) {
 	for text, want := range map[string]string{
-		"CREATE USER 'u' IDENTIFIED BY 'p'":                      "CREATE USER",
-		"grant select on t to u":                                 "GRANT",
-		"LOAD 'ext'": "LOAD",
+		"CREATE USER 'u' IDENTIFIED BY 'p'": "CREATE USER",
+		"grant select on t to u":            "GRANT",
+		"LOAD 'ext'":                        "LOAD",
 		"CREATE EXTERNAL TABLE t (a INT) ENGINE=FILE PROPERTIES()": "CREATE EXTERNAL TABLE",
 		"INSERT INTO FILES('path'='s3://b/') SELECT 1":             "INSERT INTO FILES",
 		"ALTER TABLE t ADD PARTITION p VALUES LESS THAN ('x')":     "ALTER TABLE ADD PARTITION",
