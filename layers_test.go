@@ -15,7 +15,7 @@ import (
 var layers = [][]string{
 	{"sqlerr", "secret", "syntax", "dialect", "lake", "metastore", "iam", "wire"},
 	{"awsauth", "sigv4", "blob", "delimited", "engine", "wire/mysql"},
-	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/metastoretest", "format/hive", "scan"},
+	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/metastoretest", "format/hive", "format/iceberg", "scan"},
 	{"catalog", "account"},
 	{"job"},
 	{"session"},

@@ -91,3 +91,9 @@ func (s Scan) Bytes() int64 {
 	}
 	return n
 }
+
+// At names a state of a table that keeps its past. The zero At is the present.
+type At struct {
+	Version string    // a snapshot's id, a branch or a tag
+	Time    time.Time // the state at this instant
+}

@@ -1,0 +1,132 @@
+package iceberg
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"lakeport/internal/blob"
+	"lakeport/internal/lake"
+	"lakeport/internal/sqlerr"
+)
+
+// Options is how a Table reaches the outside.
+type Options struct {
+	Name string // for messages: database.table
+	// Read gives a whole small object: a manifest list or a manifest.
+	Read func(ctx context.Context, uri string) ([]byte, error)
+	// ReadRange gives n bytes of an object from off: a deletion vector.
+	ReadRange func(ctx context.Context, uri string, off, n int64) ([]byte, error)
+}
+
+// Table is an Iceberg table in one of its states.
+type Table struct {
+	meta     *Metadata
+	o        Options
+	snapshot *Snapshot // nil: none yet
+	schema   *Schema
+	columns  []lake.Column // schema's, with names that SQL tells apart
+}
+
+// NewTable opens a state of the table that the metadata describes. A state
+// that there is not is NotFound.
+func NewTable(m *Metadata, at lake.At, o Options) (*Table, error) {
+	snapshot, schema, err := m.at(at)
+	if err != nil {
+		return nil, (&Table{o: o}).corrupt("metadata", err)
+	}
+	return &Table{meta: m, o: o, snapshot: snapshot, schema: schema, columns: schema.columns()}, nil
+}
+
+// Metadata is what the table was opened from.
+func (t *Table) Metadata() *Metadata { return t.meta }
+
+// Schema gives the columns. Their order is the schema's; a partition's values
+// stand among the others, so that no column is said to be the partition's.
+func (t *Table) Schema() lake.Schema { return lake.Schema{Columns: t.columns} }
+
+// Plan prunes manifests and files by n's filters and says how to read what is
+// left.
+func (t *Table) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) {
+	for i, c := range t.columns {
+		if c.Type.Kind == lake.Invalid && wants(n, c.Name) {
+			return lake.Scan{}, sqlerr.New(sqlerr.Unsupported, "column %s of table %s has type %s, which lakeport does not read", c.Name, t.o.Name, t.schema.Fields[i].Type).
+				WithHint("select the other columns by name")
+		}
+	}
+	fs, err := t.plan(ctx, t.snapshot, predicates(t.schema, n.Filters))
+	if err != nil {
+		return lake.Scan{}, err
+	}
+	r := &reading{table: t, need: n, files: fs}
+	scan := lake.Scan{Table: t.o.Name, Format: "parquet", Columns: t.namesInFiles(n, fs)}
+	add := func(f *file) error {
+		if f.format != "parquet" {
+			return sqlerr.New(sqlerr.Unsupported, "table %s has files of format %q (%s); Parquet is read", t.o.Name, f.format, f.path)
+		}
+		bucket, key, err := blob.Parse(f.path)
+		if err != nil {
+			return fmt.Errorf("table %s: %w", t.o.Name, err)
+		}
+		scan.Objects = append(scan.Objects, lake.Object{Bucket: bucket, Key: key, Size: f.size})
+		return nil
+	}
+	for i := range fs.data {
+		if err := add(&fs.data[i].file); err != nil {
+			return scan, err
+		}
+		if v := fs.data[i].vector; v != nil {
+			if err := r.loadVector(ctx, i, v); err != nil {
+				return scan, err
+			}
+		}
+	}
+	for _, list := range [][]entry{fs.positions, fs.equality} {
+		for i := range list {
+			if err := add(&list[i].file); err != nil {
+				return scan, err
+			}
+		}
+	}
+	r.shapes = make([]fileShape, len(scan.Objects))
+	if r.vectors != nil {
+		scan.Feeds = []lake.Feed{r.feed()}
+	}
+	scan.Describe = r.describe
+	scan.SQL = r.sql
+	return scan, nil
+}
+
+// wants tells whether a need takes a column.
+func wants(n lake.Need, column string) bool {
+	return n.Columns == nil || slices.ContainsFunc(n.Columns, func(c string) bool { return strings.EqualFold(c, column) })
+}
+
+// namesInFiles gives the names that the wanted columns have had, and those of
+// the columns that deletes compare: what is fetched ahead.
+func (t *Table) namesInFiles(n lake.Need, fs *files) []string {
+	ids := map[int]bool{}
+	for i, c := range t.columns {
+		if wants(n, c.Name) {
+			ids[t.schema.Fields[i].ID] = true
+		}
+	}
+	for _, e := range fs.equality {
+		for _, id := range e.file.equality {
+			ids[id] = true
+		}
+	}
+	names := []string{}
+	if len(fs.positions) > 0 {
+		names = append(names, "file_path", "pos")
+	}
+	for _, s := range t.meta.Schemas {
+		for _, f := range s.Fields {
+			if ids[f.ID] && !slices.Contains(names, f.Name) {
+				names = append(names, f.Name)
+			}
+		}
+	}
+	return names
+}
