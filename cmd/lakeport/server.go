@@ -117,7 +117,7 @@ func (s *server) startSandbox(o options, log *slog.Logger) (map[string]string, e
 		return nil, fmt.Errorf("open the sandbox's KMS: %w", err)
 	}
 	sb.Add(keys)
-	objects, err := s3.New(s3.Options{DB: sb.DB(), Dir: filepath.Join(dir, "objects"), Principals: func() s3.Principals { return sb.World().State() }})
+	objects, err := s3.New(s3.Options{DB: sb.DB(), Dir: filepath.Join(dir, "objects"), Keys: keys, Principals: func() s3.Principals { return sb.World().State() }})
 	if err != nil {
 		return nil, fmt.Errorf("open the sandbox's S3: %w", err)
 	}

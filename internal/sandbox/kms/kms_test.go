@@ -273,7 +273,21 @@ func TestGrants(t *testing.T) {
 		wantError(t, "the retiring principal retires", err, "")
 		wantError(t, "after the grant", use(map[string]string{"team": "lake"}), "AccessDeniedException: ")
 	}
-	_, err := c.RevokeGrant(ctx, &awskms.RevokeGrantInput{KeyId: &key, GrantId: aws.String("0123")})
+	exact, err := c.CreateGrant(ctx, &awskms.CreateGrantInput{KeyId: &key, GranteePrincipal: aws.String("arn:aws:iam::111111111111:user/nan"),
+		Operations: []types.GrantOperation{types.GrantOperationEncrypt}, Constraints: &types.GrantConstraints{EncryptionContextEquals: map[string]string{"team": "lake"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	encrypt := func(context map[string]string) error {
+		_, err := l.client(nan).Encrypt(ctx, &awskms.EncryptInput{KeyId: &key, Plaintext: []byte("x"), EncryptionContext: context})
+		return err
+	}
+	wantError(t, "exactly the context", encrypt(map[string]string{"team": "lake"}), "")
+	wantError(t, "more than the context", encrypt(map[string]string{"team": "lake", "more": "x"}), "AccessDeniedException: ")
+	_, err = c.RevokeGrant(ctx, &awskms.RevokeGrantInput{KeyId: &key, GrantId: exact.GrantId})
+	wantError(t, "revoke", err, "")
+	wantError(t, "after the revoke", encrypt(map[string]string{"team": "lake"}), "AccessDeniedException: ")
+	_, err = c.RevokeGrant(ctx, &awskms.RevokeGrantInput{KeyId: &key, GrantId: aws.String("0123")})
 	wantError(t, "revoke what is not there", err, "NotFoundException: ")
 	_, err = c.CreateGrant(ctx, &awskms.CreateGrantInput{KeyId: &key, GranteePrincipal: aws.String("arn:aws:iam::111111111111:user/none"),
 		Operations: []types.GrantOperation{types.GrantOperationDecrypt}})

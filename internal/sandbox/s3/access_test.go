@@ -286,8 +286,8 @@ func TestBucketConfigurationsComeBack(t *testing.T) {
 		t.Errorf("encryption: %+v, %v", enc, err)
 	}
 	_, err = c.PutBucketEncryption(ctx, &awss3.PutBucketEncryptionInput{Bucket: b, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{
-		Rules: []types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: "aws:kms"}}}}})
-	want(t, "SSE-KMS", err, "NotImplemented")
+		Rules: []types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: "aws:kms:dsse"}}}}})
+	want(t, "DSSE-KMS", err, "NotImplemented")
 	own, err := c.GetBucketOwnershipControls(ctx, &awss3.GetBucketOwnershipControlsInput{Bucket: b})
 	if err != nil || own.OwnershipControls.Rules[0].ObjectOwnership != types.ObjectOwnershipBucketOwnerEnforced {
 		t.Errorf("ownership: %+v, %v", own, err)

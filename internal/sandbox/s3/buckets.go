@@ -188,39 +188,6 @@ func (s *Service) changed(w http.ResponseWriter, q *request, f func(*bucket)) er
 	return nil
 }
 
-func (s *Service) getEncryption(w http.ResponseWriter, q *request) error {
-	x := &encryptionXML{}
-	x.Rule = append(x.Rule, encryptionRule{Default: &encryptionDefault{Algorithm: "AES256"}, BucketKey: q.b.BucketKey})
-	return writeXML(w, x)
-}
-
-func (s *Service) putEncryption(_ http.ResponseWriter, q *request) error {
-	var x encryptionXML
-	if err := q.decode(&x); err != nil {
-		return err
-	}
-	if len(x.Rule) != 1 || x.Rule[0].Default == nil {
-		return malformedXML()
-	}
-	switch alg := x.Rule[0].Default.Algorithm; alg {
-	case "AES256":
-		if x.Rule[0].Default.KeyID != "" {
-			return invalidArgument("a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
-				"ApplyServerSideEncryptionByDefault", x.Rule[0].Default.KeyID)
-		}
-	case "aws:kms", "aws:kms:dsse":
-		return notImplemented("SSE-KMS (SSEAlgorithm " + alg + ")")
-	default:
-		return malformedXML()
-	}
-	return s.change(q, func(b *bucket) { b.BucketKey = x.Rule[0].BucketKey })
-}
-
-// deleteEncryption goes back to SSE-S3, which nobody can switch off.
-func (s *Service) deleteEncryption(w http.ResponseWriter, q *request) error {
-	return s.changed(w, q, func(b *bucket) { b.BucketKey = false })
-}
-
 func (s *Service) getPublicAccess(w http.ResponseWriter, q *request) error {
 	a := q.b.Access
 	if !a.Set {

@@ -243,8 +243,8 @@ func TestThirtyTwoChecks(t *testing.T) {
 		want(t, "missing", err, "NoSuchKey")
 	})
 	t.Run("versioning", func(t *testing.T) { versions(t, l) })
-	t.Run("SSE-KMS is refused by name", func(t *testing.T) {
-		_, err := c.PutObject(ctx, &awss3.PutObjectInput{Bucket: p(b), Key: p("s"), ServerSideEncryption: types.ServerSideEncryptionAwsKms})
+	t.Run("SSE-C is refused by name", func(t *testing.T) {
+		_, err := c.PutObject(ctx, &awss3.PutObjectInput{Bucket: p(b), Key: p("s"), SSECustomerAlgorithm: p("AES256"), SSECustomerKey: p(strings.Repeat("k", 32))})
 		want(t, "put", err, "NotImplemented")
 	})
 	t.Run("presigned", func(t *testing.T) {

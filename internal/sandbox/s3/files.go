@@ -49,9 +49,15 @@ type content struct {
 	name string // "" when empty
 	size int64
 	md5  [md5.Size]byte
+	tag  string // of an encrypted content, whose ETag is not its MD5
 }
 
-func (c *content) etag() string { return hex.EncodeToString(c.md5[:]) }
+func (c *content) etag() string {
+	if c.tag != "" {
+		return c.tag
+	}
+	return hex.EncodeToString(c.md5[:])
+}
 
 // block is what is read from a client at a time: the file, the checksum and
 // MD5 work on one while the next arrives.
@@ -62,8 +68,13 @@ var blocks = sync.Pool{New: func() any { b := make([]byte, block); return &b }}
 // write stores what src gives, up to io.EOF, under a new name. sum sees all
 // bytes; it may be nil. MD5, the slowest of the hashes, runs beside the rest
 // once the content is larger than a block. If src ends in another error,
-// nothing is kept.
-func (f *files) write(src io.Reader, sum io.Writer) (c *content, err error) {
+// nothing is kept. What is kept is encrypted unless seal is nil.
+func (f *files) write(src io.Reader, sum io.Writer, seal *seal) (c *content, err error) {
+	defer func() {
+		if c != nil && seal != nil {
+			c.tag = newID()
+		}
+	}()
 	buf := blocks.Get().(*[]byte)
 	defer blocks.Put(buf)
 	n, err := io.ReadFull(src, *buf)
@@ -77,18 +88,18 @@ func (f *files) write(src io.Reader, sum io.Writer) (c *content, err error) {
 		if n == 0 {
 			return c, nil
 		}
-		c.name, err = f.create(func(w *os.File) error { _, err := w.Write(first); return err })
+		c.name, err = f.create(func(w *os.File) error { _, err := seal.writer(w).Write(first); return err })
 		return c, err
 	case err != nil:
 		return nil, err
 	}
 	c = &content{}
-	c.name, err = f.create(func(w *os.File) error { return c.stream(w, src, first, sum) })
+	c.name, err = f.create(func(w *os.File) error { return c.stream(seal.writer(w), src, first, sum) })
 	return c, err
 }
 
 // stream writes first and then the rest of src, hashing beside it.
-func (c *content) stream(w *os.File, src io.Reader, first []byte, sum io.Writer) error {
+func (c *content) stream(w io.Writer, src io.Reader, first []byte, sum io.Writer) error {
 	second := blocks.Get().(*[]byte)
 	defer blocks.Put(second)
 	work, idle := make(chan []byte), make(chan struct{}, 1)

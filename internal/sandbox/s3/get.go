@@ -16,14 +16,14 @@ import (
 
 // getObject answers GetObject and HeadObject.
 func (s *Service) getObject(w http.ResponseWriter, q *request) error {
+	if err := refuseEncryptionHeaders(q.r.Header); err != nil {
+		return err
+	}
 	o, f, err := s.open(w, q)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := refuseCustomerKey(q.r.Header); err != nil {
-		return err
-	}
 	if err := checkRead(q.r.Header, o); err != nil {
 		if err.Status == http.StatusNotModified {
 			s.describe(w.Header(), q, o)
@@ -76,12 +76,22 @@ func (s *Service) open(w http.ResponseWriter, q *request) (*object, io.ReadSeekC
 		if err != nil {
 			return nil, nil, err
 		}
-		if q.r.Method == http.MethodHead {
+		// HEAD reads no byte: it needs the key for the checksum alone
+		// ("HeadObject", S3 API Reference, ChecksumMode).
+		head := q.r.Method == http.MethodHead
+		if head && !strings.EqualFold(q.r.Header.Get("X-Amz-Checksum-Mode"), "ENABLED") {
+			return o, nothing{}, nil
+		}
+		seal, err := s.unlock(q, q.b, q.key, o.Encryption)
+		if err != nil {
+			return nil, nil, err
+		}
+		if head {
 			return o, nothing{}, nil
 		}
 		f, err := s.files.open(o.File)
 		if err == nil {
-			return o, f, nil
+			return o, seal.reader(f), nil
 		}
 		if now, again := s.store.version(q.bucket, q.key, q.query.Get("versionId")); !errors.Is(err, fs.ErrNotExist) || again != nil ||
 			now != nil && now.File == o.File {
@@ -119,7 +129,7 @@ func (s *Service) describe(h http.Header, q *request, o *object) {
 	h.Set("Etag", o.quotedETag())
 	h.Set("Last-Modified", o.Modified.UTC().Format(http.TimeFormat))
 	h.Set("Content-Type", o.ContentType)
-	h.Set("X-Amz-Server-Side-Encryption", "AES256")
+	o.Encryption.tell(h)
 	for _, a := range [...][2]string{{"Content-Encoding", o.Encoding}, {"Content-Language", o.Language}, {"Content-Disposition", o.Disposition},
 		{"Cache-Control", o.CacheControl}, {"Expires", o.Expires}, {"X-Amz-Website-Redirect-Location", o.Redirect}, {"X-Amz-Storage-Class", o.Class}} {
 		if a[1] != "" {
@@ -291,6 +301,9 @@ func headerTime(h http.Header, name string) (time.Time, bool) {
 func (s *Service) getAttributes(w http.ResponseWriter, q *request) error {
 	o, err := s.readable(w, q)
 	if err != nil {
+		return err
+	}
+	if _, err := s.unlock(q, q.b, q.key, o.Encryption); err != nil {
 		return err
 	}
 	asked := map[string]bool{}

@@ -21,8 +21,10 @@ import (
 	"github.com/aws/smithy-go"
 
 	"lakeport/internal/sandbox"
+	"lakeport/internal/sandbox/kms"
 	"lakeport/internal/sandbox/s3"
 	"lakeport/internal/sandbox/sts"
+	"lakeport/internal/secret"
 )
 
 // world has two accounts. In the first, ann may do everything, lee may only
@@ -57,8 +59,9 @@ func keys(user string) aws.Credentials {
 }
 
 var (
-	root = aws.Credentials{AccessKeyID: "AKIAROOTROOTROOTROO1", SecretAccessKey: "rootsecret1"}
-	zoe  = aws.Credentials{AccessKeyID: "AKIAZOEZOEZOEZOEZOE2", SecretAccessKey: "zoesecret"}
+	root  = aws.Credentials{AccessKeyID: "AKIAROOTROOTROOTROO1", SecretAccessKey: "rootsecret1"}
+	root2 = aws.Credentials{AccessKeyID: "AKIAROOTROOTROOTROO2", SecretAccessKey: "rootsecret2"}
+	zoe   = aws.Credentials{AccessKeyID: "AKIAZOEZOEZOEZOEZOE2", SecretAccessKey: "zoesecret"}
 )
 
 // lab is a sandbox with S3 and STS over HTTP.
@@ -77,7 +80,16 @@ func openIn(t testing.TB, dir string, tls bool) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := s3.New(s3.Options{DB: srv.DB(), Dir: filepath.Join(dir, "s3"),
+	box, err := secret.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := kms.New(kms.Options{DB: srv.DB(), Box: box, Now: srv.Now, Principals: func() kms.Principals { return srv.World().State() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Add(keys)
+	service, err := s3.New(s3.Options{DB: srv.DB(), Dir: filepath.Join(dir, "s3"), Keys: keys,
 		Principals: func() s3.Principals { return srv.World().State() }, Hosts: []string{"s3.test"}})
 	if err != nil {
 		t.Fatal(err)

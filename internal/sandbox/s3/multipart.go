@@ -32,13 +32,16 @@ func (s *Service) createUpload(w http.ResponseWriter, q *request) error {
 		return aerr
 	}
 	u := &upload{ID: newID() + newID(), Key: q.key, Initiated: o.Modified, Initiator: q.Caller.Principal.ARN, attributes: o.attributes, Tags: o.Tags,
-		Algorithm: algorithm, Kind: kind, Asked: asked}
+		Algorithm: algorithm, Kind: kind, Asked: asked, Encryption: o.Encryption}
+	if _, err := s.begin(q, u.Encryption); err != nil {
+		return err
+	}
 	err = s.store.update(q.bucket, func(t *tx) error { return put(t.uploads, uploadKey(u.Key, u.ID), u) })
 	if err != nil {
 		return err
 	}
 	h := w.Header()
-	h.Set("X-Amz-Server-Side-Encryption", "AES256")
+	u.Encryption.tell(h)
 	if asked {
 		h.Set("X-Amz-Checksum-Algorithm", algorithm)
 		h.Set("X-Amz-Checksum-Type", kind)
@@ -74,20 +77,36 @@ func (s *Service) uploadPart(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	c, sum, err := s.receive(q, s.partAlgorithm(q, u))
+	if err := refuseEncryptionHeaders(q.r.Header); err != nil {
+		return err
+	}
+	seal, err := s.partSeal(q, u)
 	if err != nil {
 		return err
 	}
-	if err := s.addPart(q, u, n, c, sum); err != nil {
+	c, sum, err := s.receive(q, s.partAlgorithm(q, u), seal)
+	if err != nil {
+		return err
+	}
+	if err := s.addPart(q, u, n, c, sum, seal); err != nil {
 		return err
 	}
 	h := w.Header()
 	h.Set("Etag", `"`+c.etag()+`"`)
-	h.Set("X-Amz-Server-Side-Encryption", "AES256")
+	u.Encryption.tell(h)
 	if sum.Algorithm != "" {
 		h.Set(checksumPrefix+sum.Algorithm, sum.Value)
 	}
 	return nil
+}
+
+// partSeal is the cipher of one more part. "The requester must have permission
+// to the kms:Decrypt and kms:GenerateDataKey actions on the key": the upload
+// generates the data key, its parts decrypt it ("Uploading and copying objects
+// using multipart upload", S3 User Guide).
+func (s *Service) partSeal(q *request, u *upload) (*seal, error) {
+	seal, err := s.unlock(q, q.b, u.Key, u.Encryption)
+	return seal.with(newNonce()), err
 }
 
 // partAlgorithm is the checksum that a part is stored with. An upload that
@@ -100,10 +119,13 @@ func (s *Service) partAlgorithm(q *request, u *upload) string {
 }
 
 // addPart records a part in place of an earlier one of its number.
-func (s *Service) addPart(q *request, u *upload, n int, c *content, sum checksum) error {
+func (s *Service) addPart(q *request, u *upload, n int, c *content, sum checksum, seal *seal) error {
 	p := partRecord{Number: n, Size: c.size, ETag: c.etag(), File: c.name, Modified: q.Now.UTC().Truncate(time.Second)}
 	if sum.Algorithm == u.Algorithm {
 		p.Value = sum.Value
+	}
+	if seal != nil {
+		p.Nonce = seal.nonce
 	}
 	err := s.store.update(q.bucket, func(t *tx) error {
 		if _, err := t.upload(q.key, u.ID); err != nil { // it may have ended meanwhile
@@ -156,25 +178,29 @@ func (s *Service) copyPart(w http.ResponseWriter, q *request) error {
 		}
 		length = last - start + 1
 	}
-	f, err := s.files.open(src.object.File)
+	f, err := s.content(q, src)
 	if err != nil {
-		return fmt.Errorf("open the source of a part: %w", err)
+		return err
 	}
 	defer f.Close()
+	seal, err := s.partSeal(q, u)
+	if err != nil {
+		return err
+	}
 	if _, err := f.Seek(start, io.SeekStart); err != nil {
 		return fmt.Errorf("seek in the source of a part: %w", err)
 	}
 	src.tell(w.Header())
 	sum := newHash(u.Algorithm)
-	c, err := s.files.write(io.LimitReader(f, length), sum)
+	c, err := s.files.write(io.LimitReader(f, length), sum, seal)
 	if err != nil {
 		return err
 	}
 	stored := checksum{u.Algorithm, encode(sum), u.Kind}
-	if err := s.addPart(q, u, n, c, stored); err != nil {
+	if err := s.addPart(q, u, n, c, stored, seal); err != nil {
 		return err
 	}
-	w.Header().Set("X-Amz-Server-Side-Encryption", "AES256")
+	u.Encryption.tell(w.Header())
 	res := &copyPartResult{ETag: `"` + c.etag() + `"`, LastModified: isoTime(q.Now)}
 	if u.Asked {
 		res.checksumSums = sums(stored.Algorithm, stored.Value)
@@ -258,6 +284,15 @@ func (s *Service) assemble(q *request, want *completeRequest) (*object, error) {
 		return nil, err
 	}
 	o := &object{Modified: u.Initiated, attributes: u.attributes, Tags: u.Tags, Upload: id}
+	seal, err := s.unlock(q, q.b, u.Key, u.Encryption)
+	if err != nil {
+		return nil, err
+	}
+	if u.Encryption != nil {
+		whole := *u.Encryption
+		whole.Nonce = newNonce()
+		o.Encryption = &whole
+	}
 	etags := md5.New()
 	for _, p := range parts {
 		raw, err := hex.DecodeString(p.ETag)
@@ -276,7 +311,7 @@ func (s *Service) assemble(q *request, want *completeRequest) (*object, error) {
 	if u.Kind == fullObject {
 		sum = newHash(u.Algorithm)
 	}
-	if o.File, err = s.join(parts, sum); err != nil {
+	if o.File, err = s.join(parts, sum, seal, o.Encryption); err != nil {
 		return nil, err
 	}
 	if sum != nil {
@@ -344,8 +379,9 @@ func choose(u *upload, have []partRecord, want *completeRequest) ([]partRecord, 
 	return parts, nil
 }
 
-// join writes the parts one after another into a new content.
-func (s *Service) join(parts []partRecord, sum hash.Hash) (string, error) {
+// join writes the parts one after another into a new content, in plain or
+// under a nonce of its own.
+func (s *Service) join(parts []partRecord, sum hash.Hash, seal *seal, e *encryption) (string, error) {
 	if len(parts) == 1 && parts[0].Size == 0 {
 		return "", nil
 	}
@@ -353,15 +389,18 @@ func (s *Service) join(parts []partRecord, sum hash.Hash) (string, error) {
 		buf := blocks.Get().(*[]byte)
 		defer blocks.Put(buf)
 		var to io.Writer = w
+		if e != nil {
+			to = seal.with(e.Nonce).writer(w)
+		}
 		if sum != nil {
-			to = io.MultiWriter(w, sum)
+			to = io.MultiWriter(to, sum)
 		}
 		for _, p := range parts {
 			f, err := s.files.open(p.File)
 			if err != nil {
 				return fmt.Errorf("open part %d: %w", p.Number, err)
 			}
-			_, err = io.CopyBuffer(to, struct{ io.Reader }{f}, *buf)
+			_, err = io.CopyBuffer(to, struct{ io.Reader }{seal.with(p.Nonce).reader(f)}, *buf)
 			f.Close()
 			if err != nil {
 				return fmt.Errorf("append part %d: %w", p.Number, err)

@@ -109,6 +109,11 @@ func (q *request) writeNeeds(o *object) ([]sandbox.Need, error) {
 	h := q.r.Header
 	put := q.objectNeed("s3:PutObject", nil)
 	needs := []sandbox.Need{put}
+	// Assumed: of a default encryption, policies see the key alone, as
+	// "Protecting data with SSE-KMS", S3 User Guide, has it.
+	if key := q.b.KeyID; h.Get(sseHeader) == "" && strings.HasPrefix(key, "arn:") {
+		put.Context["s3:x-amz-server-side-encryption-aws-kms-key-id"] = []string{key}
+	}
 	if hasACL(h) {
 		needs = append(needs, q.objectNeed("s3:PutObjectAcl", nil))
 	}

@@ -26,7 +26,11 @@ func (s *Service) putObject(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	c, sum, err := s.receive(q, "")
+	seal, err := s.begin(q, o.Encryption)
+	if err != nil {
+		return err
+	}
+	c, sum, err := s.receive(q, "", seal)
 	if err != nil {
 		return err
 	}
@@ -50,7 +54,10 @@ func (s *Service) putObject(w http.ResponseWriter, q *request) error {
 
 // written sets the headers that every write of an object answers with.
 func written(h http.Header, q *request, o *object) {
-	h.Set("X-Amz-Server-Side-Encryption", "AES256")
+	o.Encryption.tell(h)
+	if e := o.Encryption; e != nil && len(e.Context) > 0 {
+		h.Set(sseContextHeader, q.r.Header.Get(sseContextHeader))
+	}
 	if q.b.Versioning == "Enabled" {
 		h.Set("X-Amz-Version-Id", o.versionID())
 	}
@@ -58,7 +65,8 @@ func written(h http.Header, q *request, o *object) {
 
 // receive stores the body of q and compares its length, MD5 and checksum. The
 // checksum is of the named algorithm or, if that is "", of the client's choice.
-func (s *Service) receive(q *request, algorithm string) (*content, checksum, error) {
+// What is stored is encrypted unless seal is nil.
+func (s *Service) receive(q *request, algorithm string, seal *seal) (*content, checksum, error) {
 	none := checksum{}
 	if q.r.ContentLength > maxPut {
 		return nil, none, apiError(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size",
@@ -86,7 +94,7 @@ func (s *Service) receive(q *request, algorithm string) (*content, checksum, err
 		algorithm = defaultAlgorithm
 	}
 	sum := newHash(algorithm)
-	c, err := s.files.write(q.r.Body, sum)
+	c, err := s.files.write(q.r.Body, sum, seal)
 	if err != nil {
 		return nil, none, err
 	}
@@ -115,9 +123,6 @@ func (s *Service) checkContent(q *request, c *content, claim claim, wantMD5 []by
 // newObject reads what a request says about the object that it makes.
 func newObject(q *request) (*object, error) {
 	h := q.r.Header
-	if err := refuseEncryption(h); err != nil {
-		return nil, err
-	}
 	if err := refuseACL(q.b, h); err != nil {
 		return nil, err
 	}
@@ -128,6 +133,9 @@ func newObject(q *request) (*object, error) {
 	}
 	o := &object{Modified: q.Now.UTC().Truncate(time.Second)}
 	var err error
+	if o.Encryption, err = readEncryption(q.b, h); err != nil {
+		return nil, err
+	}
 	if o.attributes, err = readAttributes(h); err != nil {
 		return nil, err
 	}
@@ -173,28 +181,6 @@ func readAttributes(h http.Header) (attributes, error) {
 			"Size", strconv.Itoa(size), "MaxSizeAllowed", strconv.Itoa(maxMeta))
 	}
 	return a, nil
-}
-
-// refuseEncryption accepts what every bucket does by itself.
-func refuseEncryption(h http.Header) error {
-	if err := refuseCustomerKey(h); err != nil {
-		return err
-	}
-	switch v := h.Get("X-Amz-Server-Side-Encryption"); v {
-	case "", "AES256":
-		return nil
-	case "aws:kms", "aws:kms:dsse":
-		return notImplemented("SSE-KMS (header x-amz-server-side-encryption: " + v + ")")
-	default:
-		return invalidArgument("The encryption method specified is not supported", "x-amz-server-side-encryption", v)
-	}
-}
-
-func refuseCustomerKey(h http.Header) error {
-	if h.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != "" {
-		return notImplemented("SSE-C (header x-amz-server-side-encryption-customer-algorithm)")
-	}
-	return nil
 }
 
 // refuseACL: the default ownership disables ACLs ("Controlling ownership of
@@ -308,16 +294,19 @@ func (s *Service) copied(q *request, src *source) (*object, error) {
 		class, redirect := o.Class, o.Redirect
 		o.attributes = src.object.attributes
 		o.Class, o.Redirect = class, redirect
-		if src.bucket == q.b && src.key == q.key && src.version == "" && class == src.object.Class && redirect == src.object.Redirect {
+		if src.bucket == q.b && src.key == q.key && src.version == "" && class == src.object.Class && redirect == src.object.Redirect &&
+			h.Get(sseHeader) == "" {
 			return nil, apiError(400, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without "+
 				"changing the object's metadata, storage class, website redirect location or encryption attributes.")
 		}
 	}
-	return o, s.copyContent(q, src.object, o)
+	return o, s.copyContent(q, src, o)
 }
 
-// copyContent gives o the content of from.
-func (s *Service) copyContent(q *request, from, o *object) error {
+// copyContent gives o the content of the source, which is encrypted anew where
+// either of them is encrypted.
+func (s *Service) copyContent(q *request, src *source, o *object) error {
+	from := src.object
 	algorithm := strings.ToUpper(q.r.Header.Get("X-Amz-Checksum-Algorithm"))
 	if algorithm == "" {
 		algorithm = from.Checksum.Algorithm
@@ -326,6 +315,9 @@ func (s *Service) copyContent(q *request, from, o *object) error {
 		return unsupportedChecksum(algorithm)
 	}
 	o.Size, o.ETag, o.Checksum = from.Size, from.ETag, from.Checksum
+	if from.Encryption != nil || o.Encryption != nil {
+		return s.reseal(q, src, o, algorithm)
+	}
 	if len(from.Parts) > 0 || from.Checksum.Kind == composite || algorithm != from.Checksum.Algorithm {
 		f, err := s.files.open(from.File)
 		if err != nil {
@@ -342,6 +334,39 @@ func (s *Service) copyContent(q *request, from, o *object) error {
 	var err error
 	o.File, err = s.files.share(from.File)
 	return err
+}
+
+// reseal writes the source's content under o's own data key.
+func (s *Service) reseal(q *request, src *source, o *object, algorithm string) error {
+	f, err := s.content(q, src)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	seal, err := s.begin(q, o.Encryption)
+	if err != nil {
+		return err
+	}
+	sum := newHash(algorithm)
+	c, err := s.files.write(f, sum, seal)
+	if err != nil {
+		return fmt.Errorf("copy a content: %w", err)
+	}
+	o.File, o.ETag, o.Checksum = c.name, c.etag(), checksum{algorithm, encode(sum), fullObject}
+	return nil
+}
+
+// content opens the content of a copy's source in plain.
+func (s *Service) content(q *request, src *source) (io.ReadSeekCloser, error) {
+	seal, err := s.unlock(q, src.bucket, src.key, src.object.Encryption)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.files.open(src.object.File)
+	if err != nil {
+		return nil, fmt.Errorf("open the source of a copy: %w", err)
+	}
+	return seal.reader(f), nil
 }
 
 // checkSource refuses a source that is not there or not as the request wants.

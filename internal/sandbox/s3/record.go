@@ -18,7 +18,10 @@ type bucket struct {
 	Tags       map[string]string `json:",omitempty"`
 	Access     publicAccess
 	Ownership  string `json:",omitempty"` // "" after DeleteBucketOwnershipControls
-	BucketKey  bool   `json:",omitempty"` // of the default encryption
+	// The default encryption: Algorithm is "" for SSE-S3, KeyID as it was given.
+	Algorithm string `json:",omitempty"`
+	KeyID     string `json:",omitempty"`
+	BucketKey bool   `json:",omitempty"`
 }
 
 // publicAccess is Block Public Access; all four are on in a new bucket.
@@ -39,10 +42,11 @@ type object struct {
 	Version  string    `json:"v,omitempty"` // "" is the null version
 	Marker   bool      `json:"d,omitempty"` // a delete marker
 	attributes
-	Tags     map[string]string `json:"g,omitempty"`
-	Checksum checksum          `json:"c,omitzero"`
-	Parts    []partRecord      `json:"p,omitempty"` // of a multipart object
-	Upload   string            `json:"u,omitempty"` // which upload made it
+	Tags       map[string]string `json:"g,omitempty"`
+	Encryption *encryption       `json:"k,omitempty"`
+	Checksum   checksum          `json:"c,omitzero"`
+	Parts      []partRecord      `json:"p,omitempty"` // of a multipart object
+	Upload     string            `json:"u,omitempty"` // which upload made it
 }
 
 // versionID is the id as clients see it.
@@ -83,6 +87,7 @@ type partRecord struct {
 	ETag     string    `json:"e,omitempty"` // these three while the upload is open
 	File     string    `json:"f,omitempty"`
 	Modified time.Time `json:"t,omitzero"`
+	Nonce    []byte    `json:"o,omitempty"` // of an encrypted upload's part
 }
 
 // upload is a multipart upload under way.
@@ -92,10 +97,11 @@ type upload struct {
 	Initiated time.Time
 	Initiator string // ARN
 	attributes
-	Tags      map[string]string `json:",omitempty"`
-	Algorithm string            // of the checksum
-	Kind      string            // COMPOSITE or FULL_OBJECT
-	Asked     bool              // the client chose the algorithm
+	Tags       map[string]string `json:",omitempty"`
+	Algorithm  string            // of the checksum
+	Kind       string            // COMPOSITE or FULL_OBJECT
+	Asked      bool              // the client chose the algorithm
+	Encryption *encryption       `json:",omitempty"`
 }
 
 // owner is the canonical user id of an account, which the sandbox derives

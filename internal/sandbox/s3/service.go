@@ -1,7 +1,7 @@
 // Package s3 is the sandbox's S3: buckets of several accounts and regions,
-// objects as files, multipart uploads, versions, bucket policies and
+// objects as files, multipart uploads, versions, bucket policies, SSE-KMS and
 // checksums, as the AWS CLI, boto3, the SDKs and Terraform use them. What it
-// leaves out (object lock, replication, lifecycle, SSE-KMS, ACLs, websites)
+// leaves out (object lock, replication, lifecycle, SSE-C, ACLs, websites)
 // is refused by name.
 //
 // Behaviour follows the S3 API Reference and the S3 User Guide.
@@ -29,6 +29,7 @@ type Options struct {
 	// Principals gives the present world's view of the principals that bucket
 	// policies name. nil keeps policies as they are written.
 	Principals func() Principals
+	Keys       Keys // KMS; nil refuses SSE-KMS by name
 	// Hosts are further host names under which <bucket>.<host> addresses a
 	// bucket, beside localhost and the names of S3 itself.
 	Hosts []string
@@ -46,6 +47,7 @@ type Service struct {
 	store      *store
 	files      *files
 	principals func() Principals
+	keys       Keys
 	hosts      []string
 
 	mu       sync.RWMutex
@@ -69,7 +71,7 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sweep contents of S3: %w", err)
 	}
-	s := &Service{store: st, files: f, principals: o.Principals, policies: map[string]*bucketPolicy{},
+	s := &Service{store: st, files: f, principals: o.Principals, keys: o.Keys, policies: map[string]*bucketPolicy{},
 		hosts: append([]string{"localhost"}, o.Hosts...)}
 	return s, nil
 }

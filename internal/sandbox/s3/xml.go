@@ -400,6 +400,7 @@ type encryptionDefault struct {
 type encryptionRule struct {
 	Default   *encryptionDefault `xml:"ApplyServerSideEncryptionByDefault"`
 	BucketKey bool               `xml:"BucketKeyEnabled"`
+	Blocked   *struct{}          `xml:"BlockedEncryptionTypes"`
 }
 
 type encryptionXML struct {
