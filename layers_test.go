@@ -14,7 +14,7 @@ import (
 // layers below its own, never a neighbour.
 var layers = [][]string{
 	{"sqlerr", "secret", "syntax", "dialect", "lake", "metastore", "iam", "wire"},
-	{"awsauth", "sigv4", "blob", "delimited", "engine", "wire/mysql"},
+	{"awsauth", "sigv4", "blob", "delimited", "engine", "orc", "wire/mysql"},
 	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/metastoretest", "format/hive", "format/iceberg", "scan"},
 	{"catalog", "account"},
 	{"job"},

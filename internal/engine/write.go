@@ -130,6 +130,9 @@ func entryType(t lake.Type) lake.Type {
 // writeVector makes the first n rows of v DuckDB's. above is the mask of the
 // struct around v: where that is NULL, so are its fields.
 func writeVector(vec duckdb.Vector, v *lake.Vector, n int, above []uint64) error {
+	if n == 0 {
+		return nil
+	}
 	valid := v.Valid
 	if above != nil {
 		valid = both(valid, above, n)
