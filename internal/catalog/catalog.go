@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"strings"
+	"time"
 
 	"lakeport/internal/awsauth"
 	"lakeport/internal/blob"
@@ -10,6 +11,7 @@ import (
 	"lakeport/internal/lake"
 	"lakeport/internal/metastore"
 	"lakeport/internal/metastore/glue"
+	"lakeport/internal/metastore/hms"
 	"lakeport/internal/sqlerr"
 )
 
@@ -22,9 +24,9 @@ type Metastore interface {
 	Partitions(ctx context.Context, t *metastore.Table, w metastore.Wanted) ([]metastore.Partition, error)
 }
 
-// Catalog is an open external catalog. It keeps no answers: each statement
-// asks the metastore as the catalog's identity, so that a permission taken
-// away is felt at once.
+// Catalog is an open external catalog. Unless its definition says so it keeps
+// no answers: each statement asks the metastore as the catalog's identity, so
+// that a permission taken away is felt at once.
 type Catalog struct {
 	def      Definition
 	spec     spec
@@ -36,14 +38,23 @@ type Catalog struct {
 // build opens a checked definition. It contacts nobody.
 func (s *Store) build(d Definition, checked spec) *Catalog {
 	return &Catalog{
-		def: d, spec: checked, resolver: s.resolver,
-		meta: glue.New(s.resolver.Config(checked.glue, "glue"), glue.Options{
-			CatalogID: checked.glueCatalogID, ResourceShareType: checked.resourceShare,
-		}),
+		def: d, spec: checked, resolver: s.resolver, meta: s.metastore(checked),
 		objects: s.objects.Client(s.resolver.Config(checked.s3, "s3"), blob.ClientOptions{
 			Identity: checked.s3.Key(), PathStyle: checked.s3.PathStyle, Recheck: checked.s3.Recheck,
 		}),
 	}
+}
+
+func (s *Store) metastore(checked spec) (m Metastore) {
+	if checked.hms != nil {
+		m = hms.New(*checked.hms)
+	} else {
+		m = glue.New(s.resolver.Config(checked.glue.auth, "glue"), checked.glue.Options)
+	}
+	if checked.cache.age > 0 {
+		m = newCached(m, checked.cache, time.Now)
+	}
+	return m
 }
 
 // Definition is what the catalog was made from, secrets in clear: print its
@@ -53,10 +64,22 @@ func (c *Catalog) Definition() Definition { return c.def }
 // Objects reads the catalog's storage as its identity.
 func (c *Catalog) Objects() *blob.Client { return c.objects }
 
-// Forget ends the catalog's sessions: the next request assumes its roles anew.
+// Forget ends the catalog's sessions: the next request assumes its roles anew,
+// and asks the metastore.
 func (c *Catalog) Forget() {
 	c.resolver.Forget(c.spec.s3)
-	c.resolver.Forget(c.spec.glue)
+	if c.spec.glue != nil {
+		c.resolver.Forget(c.spec.glue.auth)
+	}
+	c.Refresh("", "")
+}
+
+// Refresh drops what is kept of a table's metadata; with an empty name, of all
+// tables.
+func (c *Catalog) Refresh(db, name string) {
+	if kept, ok := c.meta.(*cached); ok {
+		kept.forget(db, name)
+	}
 }
 
 // Databases lists the databases, in order.
@@ -142,8 +165,13 @@ func splitURI(uri string) (bucket, key string, err error) {
 	return bucket, key, nil
 }
 
+// explainGlue says why Glue refused a call. A Hive metastore's errors, which
+// AWS has no part in, come back as they are.
 func (c *Catalog) explainGlue(ctx context.Context, err error, action string) error {
-	return c.resolver.Explain(ctx, err, awsauth.Ask{Spec: c.spec.glue, Service: "glue", Action: action})
+	if c.spec.glue == nil {
+		return err
+	}
+	return c.resolver.Explain(ctx, err, awsauth.Ask{Spec: c.spec.glue.auth, Service: "glue", Action: action})
 }
 
 // ExplainS3 says why a request to the catalog's storage was refused.
@@ -160,10 +188,11 @@ type Identity struct {
 
 // Identities asks AWS as whom the catalog calls each service.
 func (c *Catalog) Identities(ctx context.Context) []Identity {
-	return []Identity{
-		identity(ctx, c.resolver, c.def.Name, "s3", c.spec.s3),
-		identity(ctx, c.resolver, c.def.Name, "glue", c.spec.glue),
+	list := []Identity{identity(ctx, c.resolver, c.def.Name, "s3", c.spec.s3)}
+	if c.spec.glue != nil {
+		list = append(list, identity(ctx, c.resolver, c.def.Name, "glue", c.spec.glue.auth))
 	}
+	return list
 }
 
 func identity(ctx context.Context, r *awsauth.Resolver, catalog, service string, s awsauth.Spec) Identity {

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"lakeport/internal/awsauth"
+	"lakeport/internal/metastore/glue"
+	"lakeport/internal/metastore/hms"
 	"lakeport/internal/secret"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/syntax"
@@ -36,11 +38,17 @@ type Definition struct {
 
 // spec is a checked definition.
 type spec struct {
-	s3, glue      awsauth.Spec
-	glueCatalogID string
-	resourceShare string
-	recursive     bool
-	warnings      []string
+	s3        awsauth.Spec
+	glue      *glueStore   // the metastore, if it is Glue
+	hms       *hms.Options // the metastore, if it is Hive's
+	cache     cacheOptions
+	recursive bool
+	warnings  []string
+}
+
+type glueStore struct {
+	auth awsauth.Spec
+	glue.Options
 }
 
 // Catalog types that StarRocks has; the value tells whether lakeport opens it.
@@ -54,9 +62,9 @@ var types = map[string]bool{
 var hiveKeys = map[string]bool{
 	"type": true, "hive.metastore.type": true, "hive.metastore.uris": true, "hive.metastore.glue.catalogid": true,
 	"aws.glue.catalog_id": true, "aws.glue.resource_share_type": true, "enable_recursive_listing": true,
-	"hive.metastore.timeout": false, "enable_metastore_cache": false, "enable_remote_file_cache": false,
-	"metastore_cache_refresh_interval_sec": false, "remote_file_cache_refresh_interval_sec": false,
-	"metastore_cache_ttl_sec": false, "remote_file_cache_ttl_sec": false, "enable_cache_list_names": false,
+	"hive.metastore.timeout": true, "enable_metastore_cache": true, "metastore_cache_refresh_interval_sec": true,
+	"metastore_cache_ttl_sec": true, "enable_cache_list_names": true,
+	"enable_remote_file_cache": false, "remote_file_cache_refresh_interval_sec": false, "remote_file_cache_ttl_sec": false,
 	"remote_file_cache_memory_ratio": false, "catalog.access.control": false, "ranger.plugin.hive.service.name": false,
 }
 
@@ -129,16 +137,10 @@ func (c *checker) kind() error {
 		return sqlerr.New(sqlerr.Invalid, "[type : %s] is not supported", kind).WithPos(c.text, c.at["type"].ValuePos)
 	case !built:
 		return sqlerr.New(sqlerr.Unsupported, "catalogs of type %q are not built yet", kind).
-			WithPos(c.text, c.at["type"].ValuePos).WithHint(`"type" = "hive" with "hive.metastore.type" = "glue" is`)
+			WithPos(c.text, c.at["type"].ValuePos).WithHint(`"type" = "hive" is`)
 	}
 	switch store := strings.ToLower(c.props["hive.metastore.type"]); store {
-	case "glue":
-	case "", "hive":
-		e := sqlerr.New(sqlerr.Unsupported, "Hive metastores over thrift are not built yet").WithHint(`"hive.metastore.type" = "glue" is`)
-		if uris, given := c.at["hive.metastore.uris"]; given {
-			e.WithPos(c.text, uris.KeyPos)
-		}
-		return e
+	case "glue", "", "hive":
 	default:
 		return sqlerr.New(sqlerr.Invalid, "[hive.metastore.type : %s] is not supported", store).
 			WithPos(c.text, c.at["hive.metastore.type"].ValuePos).WithHint(`write "glue" or "hive"`)
@@ -167,26 +169,10 @@ func (c *checker) hive() spec {
 		}
 	}
 	s.s3 = c.identity("aws.s3", &s)
-	s.glue = c.identity("aws.glue", &s)
-	s.glueCatalogID = c.either("aws.glue.catalog_id", "hive.metastore.glue.catalogid")
-	s.resourceShare = strings.ToUpper(c.props["aws.glue.resource_share_type"])
-	switch s.resourceShare {
-	case "", "FOREIGN", "FEDERATED", "ALL":
-	default:
-		c.fault(c.at["aws.glue.resource_share_type"].ValuePos, `"aws.glue.resource_share_type" must be FOREIGN, FEDERATED or ALL`)
-	}
+	c.metastore(&s)
 	s.recursive = !strings.EqualFold(c.props["enable_recursive_listing"], "false")
 	sort.Strings(s.warnings)
 	return s
-}
-
-func (c *checker) either(a, b string) string {
-	if va, vb := c.props[a], c.props[b]; va == "" || va == vb {
-		return vb
-	} else if vb != "" {
-		c.fault(c.at[b].ValuePos, "%q and %q name different catalogs", a, b)
-	}
-	return c.props[a]
 }
 
 func (c *checker) identity(prefix string, s *spec) awsauth.Spec {

@@ -26,7 +26,7 @@ import (
 //	-- before --     statements sent before it
 //	-- repaired --   the text mended, where the printed one is broken; sent after it
 //	-- query --      more statements, sent after it
-//	-- answer --     what the client prints for both
+//	-- answer --     what the client prints for both; what the world made stands as in values
 //	-- calls --      SIGNER ACTION RESOURCE, each at least once and no others; a
 //	                 trailing * stands for a generated rest
 //	-- pending --    why it does not run yet; README counts those that do
@@ -149,6 +149,9 @@ func (c *conformanceCase) run(t *testing.T, lines []worldLine) (out string, call
 	client := stockClients[strings.TrimSpace(c.sections["client"])]
 	host, port, _ := net.SplitHostPort(l.ready[client.port])
 	out = s.feed(w.fill(c.sections["before"]+prompt.ReplaceAllString(c.sections["statement"], "")+c.sections["repaired"]+c.sections["query"]), client.program, client.args(host, port)...)
+	for name, known := range w.values {
+		out = strings.ReplaceAll(out, known, "${"+name+"}")
+	}
 	log, _ := l.decisions(last, "")
 	for _, e := range log {
 		if e.Decision == "none" || strings.HasPrefix(e.Action, "imds:") {

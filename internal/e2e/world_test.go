@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	hms "github.com/beltran/gohive/hive_metastore"
 )
 
 // A world is the state of AWS that a case starts from, a line for each thing,
@@ -31,6 +32,7 @@ import (
 //	database NAME
 //	table DB.NAME LOCATION COLUMNS [by KEY]
 //	partition DB.NAME VALUE LOCATION
+//	hive database|table|partition …     the same in a Hive Metastore, ${metastore}
 //
 // A line that a following `! MESSAGE` belongs to is a lock: without it the
 // case fails with that message, where * stands for any part of a word.
@@ -72,11 +74,13 @@ type world struct {
 	values   map[string]string             // "key alice", "secret alice"
 	policies map[string][]string           // statements of the inline policy by account and principal
 	columns  map[string][]gluetypes.Column // by table
+	hms      *hms.ThriftHiveMetastoreClient
+	storage  map[string]*hms.StorageDescriptor // by table of the Hive Metastore
 }
 
 func (l *lab) makeWorld(lines []worldLine, sections map[string]string) *world {
 	l.t.Helper()
-	w := &world{lab: l, ctx: context.Background(), sections: sections, values: map[string]string{}, policies: map[string][]string{}, columns: map[string][]gluetypes.Column{}}
+	w := &world{lab: l, ctx: context.Background(), sections: sections, values: map[string]string{}, policies: map[string][]string{}, columns: map[string][]gluetypes.Column{}, storage: map[string]*hms.StorageDescriptor{}}
 	for _, line := range lines {
 		step, ok := worldVerbs[line.verb]
 		if !ok {
@@ -89,7 +93,7 @@ func (l *lab) makeWorld(lines []worldLine, sections map[string]string) *world {
 
 var worldVerbs = map[string]func(w *world, account, args string){
 	"role": (*world).role, "profile": (*world).profile, "user": (*world).user, "allow": (*world).allow, "policy": (*world).policy, "trust": (*world).trustPolicy,
-	"bucket": (*world).bucket, "object": (*world).object, "database": (*world).database, "table": (*world).table, "partition": (*world).partition,
+	"bucket": (*world).bucket, "object": (*world).object, "database": (*world).database, "table": (*world).table, "partition": (*world).partition, "hive": (*world).hive,
 }
 
 func (w *world) iam(account string) *iam.Client { return iam.NewFromConfig(w.as(rootKeys[account])) }
@@ -211,6 +215,33 @@ func (w *world) partition(account, args string) {
 	storage.Columns = w.columns[f[0]]
 	w.must(w.glue(account).CreatePartition(w.ctx, &glue.CreatePartitionInput{DatabaseName: &db, TableName: &table,
 		PartitionInput: &gluetypes.PartitionInput{Values: []string{f[1]}, StorageDescriptor: storage}}))
+}
+
+// hive writes into a Hive Metastore, which has no accounts.
+func (w *world) hive(_, args string) {
+	if w.hms == nil {
+		w.values["metastore"], w.hms = hiveMetastore(w.t)
+	}
+	kind, args, _ := strings.Cut(args, " ")
+	name, rest, _ := strings.Cut(args, " ")
+	db, table, _ := strings.Cut(name, ".")
+	switch kind {
+	case "database":
+		w.must(nil, w.hms.CreateDatabase(w.ctx, &hms.Database{Name: name, LocationUri: "s3a://warehouse/" + name}))
+	case "table":
+		location, columns, _ := strings.Cut(rest, " ")
+		columns, key, _ := strings.Cut(columns, " by ")
+		t := hiveTable(name, "parquet", location, columns, key)
+		w.storage[name] = t.Sd
+		w.must(nil, w.hms.CreateTable(w.ctx, t))
+	case "partition":
+		value, location, _ := strings.Cut(rest, " ")
+		sd := *w.storage[name]
+		sd.Location = location
+		w.must(w.hms.AddPartition(w.ctx, &hms.Partition{DbName: db, TableName: table, Values: []string{value}, Sd: &sd}))
+	default:
+		w.t.Fatalf("world: no such kind: hive %s", kind)
+	}
 }
 
 // fill puts the case's values for the placeholders of a printed text.

@@ -233,8 +233,8 @@ func (c *session) useStatement(ctx context.Context, st *syntax.Use, text string,
 	return ok(w, "USE")
 }
 
-// refreshTable answers REFRESH EXTERNAL TABLE. Nothing of the metastore is
-// cached, so it only proves that the table can be opened.
+// refreshTable answers REFRESH EXTERNAL TABLE: what is kept of the table is
+// asked for anew, which also proves that it can be opened.
 func (c *session) refreshTable(ctx context.Context, st *syntax.RefreshExternalTable, w wire.ResultWriter) error {
 	n, err := c.name(st.Table)
 	if err == nil && n.catalog == catalog.Internal {
@@ -243,6 +243,7 @@ func (c *session) refreshTable(ctx context.Context, st *syntax.RefreshExternalTa
 	if err == nil {
 		var ext *catalog.Catalog
 		if ext, err = c.srv.catalogs.Get(n.catalog); err == nil {
+			ext.Refresh(n.database, n.table)
 			_, err = ext.Table(ctx, n.database, n.table)
 		}
 	}

@@ -59,9 +59,6 @@ func New(o Options) *Client {
 	return &Client{pool: pool{o: o, slots: make(chan struct{}, connMax)}}
 }
 
-// Close ends the unused connections. The client may still be used.
-func (c *Client) Close() { c.pool.drain() }
-
 // Databases lists the names of all databases, in order.
 func (c *Client) Databases(ctx context.Context) ([]string, error) {
 	var names []string

@@ -6,8 +6,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -31,50 +31,87 @@ type Options struct {
 	Warehouse            string // "s3a://bucket/dir"; the bucket must exist. Empty: a directory of the test's
 }
 
-// Server is a running metastore, which ends with the test.
+// Server is a running metastore.
 type Server struct {
-	URI string // thrift://127.0.0.1:port
-	log output
+	URI   string // thrift://127.0.0.1:port
+	cmd   *exec.Cmd
+	log   output
+	ended chan struct{}
 }
 
-// Log is what the server has said so far.
+// Log is what the server has warned of so far.
 func (s *Server) Log() string { return s.log.String() }
+
+// Close ends the server.
+func (s *Server) Close() {
+	_ = s.cmd.Process.Kill()
+	<-s.ended
+}
+
+// Start runs Hive Metastore 3.1.3 as long as the test and returns when it
+// accepts connections.
+func Start(t testing.TB, o Options) *Server {
+	t.Helper()
+	s, err := Run(t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Close()
+		if t.Failed() {
+			t.Logf("the Hive Metastore's log:\n%s", s.Log())
+		}
+	})
+	return s
+}
 
 const parts = ".cache/parts/hms-3.1.3"
 
-// Start runs Hive Metastore 3.1.3 and returns when it accepts connections. It
-// fails the test with the command that fetches the server where it is missing.
-func Start(t testing.TB, o Options) *Server {
-	t.Helper()
-	home := filepath.Join(root(t), parts)
+// Run starts Hive Metastore 3.1.3 with its files in dir and returns when it
+// accepts connections. Where the server is missing, the error is the command
+// that fetches it.
+func Run(dir string, o Options) (*Server, error) {
+	root, err := root()
+	if err != nil {
+		return nil, err
+	}
+	home := filepath.Join(root, parts)
 	if _, err := os.Stat(home); err != nil {
-		t.Fatalf("there is no Hive Metastore: run ./test.sh parts (%v)", err)
+		return nil, fmt.Errorf("there is no Hive Metastore: run ./test.sh parts (%w)", err)
 	}
 	java, err := exec.LookPath("java")
 	if err != nil {
-		t.Fatal("there is no java: run apt-get install default-jre-headless")
-	}
-	dir := t.TempDir()
-	if err := os.CopyFS(filepath.Join(dir, "db"), os.DirFS(filepath.Join(home, "metastore_db"))); err != nil {
-		t.Fatal(err)
+		return nil, fmt.Errorf("there is no java: run apt-get install default-jre-headless (%w)", err)
 	}
 	if o.Warehouse == "" {
 		o.Warehouse = "file://" + filepath.Join(dir, "warehouse")
 	}
-	write(t, filepath.Join(dir, "metastore-site.xml"), site(o, filepath.Join(dir, "db")))
-	write(t, filepath.Join(dir, "log4j2.properties"), []byte(logging))
+	err = errors.Join(
+		os.CopyFS(filepath.Join(dir, "db"), os.DirFS(filepath.Join(home, "metastore_db"))),
+		os.WriteFile(filepath.Join(dir, "metastore-site.xml"), site(o, filepath.Join(dir, "db")), 0o600),
+		os.WriteFile(filepath.Join(dir, "log4j2.properties"), []byte(logging), 0o600))
+	if err != nil {
+		return nil, err
+	}
 	for try := 1; ; try++ {
-		port := freePort(t)
-		s := &Server{URI: "thrift://127.0.0.1:" + port}
-		// What a short life needs: no second compiler, the plainest collector.
-		cmd := exec.Command(java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", dir+":"+filepath.Join(home, "lib", "*"),
-			"org.apache.hadoop.hive.metastore.HiveMetaStore", "-p", port)
-		cmd.Dir = dir
-		if s.run(t, cmd) {
-			return s
+		port, err := freePort()
+		if err != nil {
+			return nil, err
 		}
-		if try == 3 {
-			t.Fatalf("the Hive Metastore ended before it was ready:\n%s", s.Log())
+		s := &Server{URI: "thrift://127.0.0.1:" + port, ended: make(chan struct{})}
+		// What a short life needs: no second compiler, the plainest collector.
+		s.cmd = exec.Command(java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", dir+":"+filepath.Join(home, "lib", "*"),
+			"org.apache.hadoop.hive.metastore.HiveMetaStore", "-p", port)
+		s.cmd.Dir = dir
+		ready, err := s.start()
+		if err != nil {
+			return nil, err
+		}
+		if ready {
+			return s, nil
+		}
+		if try == 3 { // two may have lost their port to another process
+			return nil, fmt.Errorf("the Hive Metastore ended before it was ready:\n%s", s.Log())
 		}
 	}
 }
@@ -93,8 +130,7 @@ func (s *Server) Client(t testing.TB) *api.ThriftHiveMetastoreClient {
 	return api.NewThriftHiveMetastoreClient(thrift.NewTStandardClient(proto, proto))
 }
 
-// CreateTable makes a table and, unless values is nil, its partitions: the
-// location of each stands behind its values.
+// CreateTable makes a table and its partitions: their values by location.
 func CreateTable(t testing.TB, c *api.ThriftHiveMetastoreClient, table *api.Table, locations map[string][]string) {
 	t.Helper()
 	ctx := context.Background()
@@ -114,52 +150,42 @@ func CreateTable(t testing.TB, c *api.ThriftHiveMetastoreClient, table *api.Tabl
 	}
 }
 
-// run starts the process and waits for the line that says that it listens;
+// start starts the process and waits for the line that says that it listens;
 // false: it ended before.
-func (s *Server) run(t testing.TB, cmd *exec.Cmd) bool {
-	out, err := cmd.StdoutPipe()
+func (s *Server) start() (ready bool, err error) {
+	out, err := s.cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return false, err
 	}
-	cmd.Stderr = cmd.Stdout
+	s.cmd.Stderr = s.cmd.Stdout
 	// The kernel ends the server with the thread that started it, should the
 	// test die without cleaning up.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started, ready, ended := make(chan error), make(chan bool, 1), make(chan struct{})
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started, listens := make(chan error), make(chan bool, 2)
 	go func() {
-		defer close(ended)
+		defer close(s.ended)
 		runtime.LockOSThread()
-		err := cmd.Start()
+		err := s.cmd.Start()
 		if started <- err; err != nil {
 			return
 		}
-		r := bufio.NewReader(out)
-		for {
-			line, err := r.ReadString('\n')
-			s.log.add(line)
-			if strings.Contains(line, "Started the new metaserver on port") {
-				ready <- true
+		for r := bufio.NewReader(out); err == nil; {
+			var line string
+			line, err = r.ReadString('\n')
+			if !strings.Contains(line, " INFO ") {
+				s.log.add(line)
 			}
-			if err != nil {
-				break
+			if strings.Contains(line, "Started the new metaserver on port") {
+				listens <- true
 			}
 		}
-		_, _ = io.Copy(io.Discard, out)
-		_ = cmd.Wait()
-		ready <- false
+		_ = s.cmd.Wait()
+		listens <- false
 	}()
 	if err := <-started; err != nil {
-		t.Fatal(err)
+		return false, err
 	}
-	ok := <-ready
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-ended
-		if t.Failed() {
-			t.Logf("the Hive Metastore's log:\n%s", s.Log())
-		}
-	})
-	return ok
+	return <-listens, nil
 }
 
 type output struct {
@@ -229,38 +255,26 @@ func site(o Options, db string) []byte {
 	return []byte(b.String())
 }
 
-func write(t testing.TB, path string, text []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // freePort gives a port that nobody listens on just now.
-func freePort(t testing.TB) string {
-	t.Helper()
+func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	defer l.Close()
-	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port), nil
 }
 
 // root is the repository's.
-func root(t testing.TB) string {
-	t.Helper()
+func root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	for {
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
+			return dir, nil
 		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("there is no go.mod above the test")
-		}
-		dir = filepath.Dir(dir)
 	}
+	return "", errors.New("there is no go.mod above the test")
 }
