@@ -22,7 +22,7 @@ type allowList struct {
 
 // readLists reads headings, which end in a colon, and the words below them.
 func readLists(text string) allowList {
-	l := allowList{map[string]bool{}, map[string]bool{}, map[string]string{}, map[string]bool{}}
+	l := allowList{map[string]bool{}, map[string]bool{}, map[string]string{gateFunction: "it is internal to the engine"}, map[string]bool{}}
 	heading := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)

@@ -79,7 +79,7 @@ func Open(o Options) (*DB, error) {
 		db.planner, err = NewPlanner(o.Setup...)
 		made <- err
 	}()
-	err := db.start(o.settings(), (*Conn).addFeeds)
+	err := db.start(o.settings(), (*Conn).addFeeds, (*Conn).addGates)
 	if err = cmp.Or(explainOpen(err), <-made); err != nil {
 		db.Close()
 		return nil, err
