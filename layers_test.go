@@ -13,9 +13,9 @@ import (
 // layers is ARCHITECTURE.md's table, lowest first. A package imports only
 // layers below its own, never a neighbour.
 var layers = [][]string{
-	{"sqlerr", "secret", "syntax", "dialect", "lake", "metastore", "iam", "wire"},
+	{"sqlerr", "secret", "syntax", "dialect", "lake", "metastore", "iam", "wire", "parquet"},
 	{"awsauth", "sigv4", "blob", "delimited", "engine", "orc", "wire/mysql"},
-	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/metastoretest", "format/hive", "format/iceberg", "scan"},
+	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/metastoretest", "format/hive", "format/iceberg", "scan", "format/delta"},
 	{"catalog", "account"},
 	{"job"},
 	{"session"},

@@ -75,7 +75,8 @@ type Column struct {
 }
 
 // Schema is the columns of a table in order. Partition names those whose
-// values come from the partition, not from the files; they stand last.
+// values come from the partition, not from the files; in Hive tables they stand
+// last.
 type Schema struct {
 	Columns   []Column
 	Partition []string

@@ -102,7 +102,7 @@ func (f Filter) Excludes(t Type, v Value) bool {
 
 // ExcludesRange tells whether the filter, which must be a comparison,
 // certainly does not hold for any value of type t from low to high, both
-// included. Values of Float compare in one precision or another, depending on
+// included; nil is no bound. Values of Float compare in one precision or another, depending on
 // the constant: they are never excluded.
 func (f Filter) ExcludesRange(t Type, low, high Value) bool {
 	if t.Kind == Float || len(f.Values) == 0 {
@@ -118,9 +118,14 @@ func mayHold(op Op, t Type, constant string, low, high Value) bool {
 	if !ok {
 		return true
 	}
-	below, ok := Compare(c, low) // < 0: the constant is below all values
-	above, known := Compare(c, high)
-	if !ok || !known {
+	below, above := 1, -1
+	if low != nil {
+		below, ok = Compare(c, low) // < 0: the constant is below all values
+	}
+	if high != nil && ok {
+		above, ok = Compare(c, high)
+	}
+	if !ok {
 		return true
 	}
 	switch op {
