@@ -7,7 +7,6 @@ import (
 
 	"lakeport/internal/awsauth"
 	"lakeport/internal/blob"
-	"lakeport/internal/format/hive"
 	"lakeport/internal/lake"
 	"lakeport/internal/metastore"
 	"lakeport/internal/metastore/glue"
@@ -33,12 +32,13 @@ type Catalog struct {
 	resolver *awsauth.Resolver
 	meta     Metastore
 	objects  *blob.Client
+	store    *Store
 }
 
 // build opens a checked definition. It contacts nobody.
 func (s *Store) build(d Definition, checked spec) *Catalog {
 	return &Catalog{
-		def: d, spec: checked, resolver: s.resolver, meta: s.metastore(checked),
+		def: d, spec: checked, resolver: s.resolver, meta: s.metastore(checked), store: s,
 		objects: s.objects.Client(s.resolver.Config(checked.s3, "s3"), blob.ClientOptions{
 			Identity: checked.s3.Key(), PathStyle: checked.s3.PathStyle, Recheck: checked.s3.Recheck,
 		}),
@@ -123,14 +123,7 @@ func (c *Catalog) Table(ctx context.Context, db, name string) (*Table, error) {
 	if err != nil {
 		return nil, c.explainGlue(ctx, err, "glue:GetTable")
 	}
-	t, err := hive.Table(record, hive.Options{
-		List:      c.list,
-		Recursive: c.spec.recursive,
-		Partitions: func(ctx context.Context, w metastore.Wanted) ([]metastore.Partition, error) {
-			parts, err := c.meta.Partitions(ctx, record, w)
-			return parts, c.explainGlue(ctx, err, "glue:GetPartitions")
-		},
-	})
+	t, err := c.open(ctx, record)
 	if err != nil {
 		return nil, err
 	}
@@ -141,28 +134,6 @@ func (c *Catalog) Table(ctx context.Context, db, name string) (*Table, error) {
 func (c *Catalog) Partitions(ctx context.Context, t *Table) ([]metastore.Partition, error) {
 	parts, err := c.meta.Partitions(ctx, t.Record, metastore.Wanted{})
 	return parts, c.explainGlue(ctx, err, "glue:GetPartitions")
-}
-
-func (c *Catalog) list(ctx context.Context, uri string) ([]lake.Object, error) {
-	bucket, prefix, err := splitURI(uri)
-	if err != nil {
-		return nil, err
-	}
-	if prefix != "" && !strings.HasSuffix(prefix, "/") {
-		prefix += "/"
-	}
-	list, err := c.objects.List(ctx, bucket, prefix, true)
-	return list, c.ExplainS3(ctx, err)
-}
-
-// splitURI cuts an S3 location: s3, s3a and s3n name the same store.
-func splitURI(uri string) (bucket, key string, err error) {
-	scheme, rest, ok := strings.Cut(uri, "://")
-	if !ok || scheme != "s3" && scheme != "s3a" && scheme != "s3n" {
-		return "", "", sqlerr.New(sqlerr.Unsupported, "location %q is not on S3", uri)
-	}
-	bucket, key, _ = strings.Cut(rest, "/")
-	return bucket, key, nil
 }
 
 // explainGlue says why Glue refused a call. A Hive metastore's errors, which

@@ -6,7 +6,9 @@ package catalog
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
@@ -31,13 +33,14 @@ type Property struct {
 // Definition is what CREATE EXTERNAL CATALOG says.
 type Definition struct {
 	Name       string
-	Type       string // "hive"
+	Type       string // "hive", "deltalake" or "hudi"
 	Comment    string
 	Properties []Property
 }
 
 // spec is a checked definition.
 type spec struct {
+	kind      string // the type in lower case
 	s3        awsauth.Spec
 	glue      *glueStore   // the metastore, if it is Glue
 	hms       *hms.Options // the metastore, if it is Hive's
@@ -53,12 +56,12 @@ type glueStore struct {
 
 // Catalog types that StarRocks has; the value tells whether lakeport opens it.
 var types = map[string]bool{
-	"hive": true, "iceberg": false, "hudi": false, "deltalake": false, "unified": false, "jdbc": false, "es": false,
+	"hive": true, "iceberg": false, "hudi": false, "deltalake": true, "unified": false, "jdbc": false, "es": false,
 	"elasticsearch": false, "paimon": false, "odps": false, "kudu": false,
 }
 
-// Keys of Hive catalogs beside aws.s3.* and aws.glue.*; the value tells
-// whether they change anything here.
+// Keys of Hive, Hudi and Delta Lake catalogs beside aws.s3.* and aws.glue.*;
+// the value tells whether they change anything here.
 var hiveKeys = map[string]bool{
 	"type": true, "hive.metastore.type": true, "hive.metastore.uris": true, "hive.metastore.glue.catalogid": true,
 	"aws.glue.catalog_id": true, "aws.glue.resource_share_type": true, "enable_recursive_listing": true,
@@ -66,6 +69,13 @@ var hiveKeys = map[string]bool{
 	"metastore_cache_ttl_sec": true, "enable_cache_list_names": true,
 	"enable_remote_file_cache": false, "remote_file_cache_refresh_interval_sec": false, "remote_file_cache_ttl_sec": false,
 	"remote_file_cache_memory_ratio": false, "catalog.access.control": false, "ranger.plugin.hive.service.name": false,
+}
+
+// Keys of Delta Lake catalogs alone: none changes anything here.
+var deltaKeys = []string{
+	"enable_deltalake_table_cache", "enable_deltalake_json_meta_cache", "deltalake_json_meta_cache_ttl_sec",
+	"deltalake_json_meta_cache_memory_usage_ratio", "enable_deltalake_checkpoint_meta_cache",
+	"deltalake_checkpoint_meta_cache_ttl_sec", "deltalake_checkpoint_meta_cache_memory_usage_ratio",
 }
 
 var nameShape = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
@@ -137,7 +147,7 @@ func (c *checker) kind() error {
 		return sqlerr.New(sqlerr.Invalid, "[type : %s] is not supported", kind).WithPos(c.text, c.at["type"].ValuePos)
 	case !built:
 		return sqlerr.New(sqlerr.Unsupported, "catalogs of type %q are not built yet", kind).
-			WithPos(c.text, c.at["type"].ValuePos).WithHint(`"type" = "hive" is`)
+			WithPos(c.text, c.at["type"].ValuePos).WithHint(`catalogs of type "hive" and "deltalake" are`)
 	}
 	switch store := strings.ToLower(c.props["hive.metastore.type"]); store {
 	case "glue", "", "hive":
@@ -149,13 +159,17 @@ func (c *checker) kind() error {
 }
 
 func (c *checker) hive() spec {
-	var s spec
-	known := append(awsauth.Known("aws.s3"), awsauth.Known("aws.glue")...)
-	for k := range hiveKeys {
-		known = append(known, k)
+	s := spec{kind: strings.ToLower(c.props["type"])}
+	keys := maps.Clone(hiveKeys)
+	if s.kind == "deltalake" {
+		for _, k := range deltaKeys {
+			keys[k] = false
+		}
 	}
+	known := append(awsauth.Known("aws.s3"), awsauth.Known("aws.glue")...)
+	known = slices.AppendSeq(known, maps.Keys(keys))
 	for key, p := range c.at {
-		used, plain := hiveKeys[key]
+		used, plain := keys[key]
 		switch {
 		case plain && !used:
 			s.warnings = append(s.warnings, fmt.Sprintf("property %q has no effect here", key))

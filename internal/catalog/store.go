@@ -24,15 +24,17 @@ type Store struct {
 	box      *secret.Box
 	resolver *awsauth.Resolver
 	objects  *blob.Store
+	db       *engine.DB
 
 	mu   sync.Mutex // one writer; guards all below
 	conn *engine.Conn
 	open map[string]*Catalog
 }
 
-// Open reads the definitions that the database holds. It contacts no AWS.
-func Open(ctx context.Context, conn *engine.Conn, box *secret.Box, resolver *awsauth.Resolver, objects *blob.Store) (*Store, error) {
-	s := &Store{box: box, resolver: resolver, objects: objects, conn: conn, open: map[string]*Catalog{}}
+// Open reads the definitions that the database holds, through conn, which the
+// store keeps. It contacts no AWS. Metadata in Parquet is read by db.
+func Open(ctx context.Context, db *engine.DB, conn *engine.Conn, box *secret.Box, resolver *awsauth.Resolver, objects *blob.Store) (*Store, error) {
+	s := &Store{box: box, resolver: resolver, objects: objects, db: db, conn: conn, open: map[string]*Catalog{}}
 	for _, text := range []string{
 		"CREATE SCHEMA IF NOT EXISTS " + engine.Catalog + "." + Schema,
 		"CREATE TABLE IF NOT EXISTS " + table + " (name VARCHAR NOT NULL, definition BLOB NOT NULL)",

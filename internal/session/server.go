@@ -54,7 +54,7 @@ func NewServer(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{Options: o, planner: o.DB.Planner(), started: time.Now(), sessions: map[uint32]*session{}}
 	for _, open := range []func(*engine.Conn) error{
 		func(c *engine.Conn) (err error) {
-			s.catalogs, err = catalog.Open(ctx, c, o.Box, o.Resolver, o.Objects)
+			s.catalogs, err = catalog.Open(ctx, o.DB, c, o.Box, o.Resolver, o.Objects)
 			return err
 		},
 		func(c *engine.Conn) (err error) {
