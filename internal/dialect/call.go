@@ -34,14 +34,17 @@ func init() {
 		"greatest": highest, "least": lowest, "table": (*writer).tableCall, "substring": (*writer).substring,
 		"array_map": lambdaCall("list_transform", ""), "transform": lambdaCall("list_transform", ""),
 		"array_filter": lambdaCall("list_filter", ""),
-		"all_match":    lambdaCall("list_transform", "list_bool_and"), "any_match": lambdaCall("list_transform", "list_bool_or"),
+		"all_match":    lambdaCall("list_transform", macro("all_true")), "any_match": lambdaCall("list_transform", macro("any_true")),
 		"array_sortby": (*writer).arraySortBy, "map_filter": (*writer).mapFilter,
 		"transform_keys": (*writer).mapTransform, "transform_values": (*writer).mapTransform, "map_apply": (*writer).mapTransform,
-		"array_agg_distinct": distinctAgg("list"), "multi_distinct_count": distinctAgg("count"), "multi_distinct_sum": distinctAgg("sum"),
+		"array_agg_distinct": distinctAgg("list"), "multi_distinct_count": distinctAgg("count"), "bitmap_union_int": distinctAgg("count"), "multi_distinct_sum": distinctAgg("sum"),
 		"coalesce": sameType("coalesce", 0), "nvl": sameType("coalesce", 0), "ifnull": sameType("ifnull", 0), "if": sameType("if", 1), "nullif": sameType("nullif", 0),
+		"ngram_search_case_insensitive": (*writer).ngramFolded, "aes_decrypt": (*writer).decrypt, "str_to_date": (*writer).strToDate,
+		"count_if": (*writer).countIf, "array_intersect": (*writer).arrayIntersect,
+		"json_query": (*writer).jsonQuery, "json_each": (*writer).jsonEach, "unnest": (*writer).unnest, "extract": (*writer).extract,
 		"md5sum": (*writer).md5sum, "percentile_approx": (*writer).percentileApprox,
 	}
-	for _, name := range strings.Fields("lower upper trim ltrim rtrim reverse repeat md5 ascii url_encode url_decode regexp_extract") {
+	for _, name := range strings.Fields("lower upper trim ltrim rtrim repeat md5 ascii url_encode url_decode regexp_extract") {
 		calls[name] = textArgs(name, 1)
 	}
 	for name, n := range map[string]int{"replace": 3, "starts_with": 2, "ends_with": 2, "instr": 2, "translate": 3} {
@@ -50,7 +53,8 @@ func init() {
 	for name, to := range map[string]string{"lcase": "lower", "ucase": "upper", "split": "string_split"} {
 		calls[name] = textArgs(to, 1)
 	}
-	for _, name := range strings.Fields("abs round floor ceil exp sin cos tan") {
+	calls["reverse"] = (*writer).reverse
+	for _, name := range strings.Fields("abs round floor ceil exp sin cos tan sign sqrt square positive negative") {
 		calls[name] = numberArg(name)
 	}
 	defineUnits()
@@ -68,6 +72,9 @@ func (w *writer) call(i, end int) int {
 		}
 	}
 	if rule := calls[name]; rule != nil && rule(w, i, args) {
+		return end
+	}
+	if w.goCall(i, name, args) {
 		return end
 	}
 	to, ok := renamed[name]
@@ -183,8 +190,17 @@ func (w *writer) castTo(i int, x arg, typ string, shut int) bool {
 			integer, text = l.Kind >= lake.TinyInt && l.Kind <= lake.UHugeInt, l.Kind == lake.Varchar
 		}
 	}
+	if text && w.givesJSON(x) {
+		return w.wrap(i, "json_extract_string(", []arg{x}, ", '$')")
+	}
 	if text {
 		w.wrap(i, macro("as_text")+"(", []arg{x}, ")")
+		return true
+	}
+	if (to == "DATE" || to == "TIMESTAMP") && !w.o.ThrowOnCast {
+		w.put(i, "CAST(")
+		w.time(x)
+		w.put(shut, " AS "+to+")")
 		return true
 	}
 	before, after := "TRY_CAST(", " AS "+to+")"
@@ -498,5 +514,9 @@ func (w *writer) md5sum(i int, args []arg) bool {
 
 // percentileApprox drops the compression, StarRocks' third argument.
 func (w *writer) percentileApprox(i int, args []arg) bool {
-	return len(args) >= 2 && w.wrap(i, "approx_quantile(", args[:2], ")")
+	if len(args) < 2 {
+		return false
+	}
+	w.wrap(i, "approx_quantile(CAST(", args[:1], " AS DOUBLE), ")
+	return w.wrap(i, "", args[1:2], ")")
 }

@@ -124,7 +124,11 @@ func numberArg(name string) func(w *writer, i int, args []arg) bool {
 		if len(args) == 0 || w.kind(args[0].from) != syntax.String || args[0].to != args[0].from+1 {
 			return false
 		}
-		w.put(i, name+"(TRY_CAST(")
+		to := name
+		if macroNames[name] {
+			to = macro(name)
+		}
+		w.put(i, to+"(TRY_CAST(")
 		w.arg(args[0])
 		w.put(i, " AS DOUBLE)")
 		for _, a := range args[1:] {

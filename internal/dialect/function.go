@@ -29,7 +29,7 @@ var atName = regexp.MustCompile(`@([a-z_0-9]+)\(`)
 
 // Setup gives the settings that make a database instance compute as StarRocks
 // does: NULL sorts lowest, what cannot be divided is NULL. The engine runs them
-// once for each instance, and then Functions.
+// once for each instance, and then adds Functions and Macros.
 func Setup() []string {
 	return []string{
 		"SET GLOBAL default_null_order = 'nulls_first_on_asc_last_on_desc'",
@@ -38,9 +38,9 @@ func Setup() []string {
 	}
 }
 
-// Functions gives the statements that define StarRocks' functions as macros in
-// an instance that Setup has made.
-func Functions() []string {
+// Macros gives the statements that define StarRocks' functions as macros in an
+// instance that Setup has made, where Functions are there already.
+func Macros() []string {
 	var stmts []string
 	for _, span := range syntax.Split(functionsSQL, syntax.Redshift) {
 		stmts = append(stmts, atName.ReplaceAllString(span.Of(functionsSQL), macro("$1")+"("))
@@ -62,7 +62,7 @@ func readMacroNames() map[string]bool {
 }
 
 // inner are macros that no query calls by name.
-var inner = set("time addend day_like decimal_like whole_operand any_date_trunc summed number number_like text_like time_like dated operand ts to_ts whole as_text split_map json_count week_start year_length week_parts year_and_week weekday_number mysql_format joda_format any_format json_path concat_ws_list")
+var inner = set("reversed all_true any_true keys_of first_entries counts_of sum_entries unix_time not_before_1970 time addend day_like decimal_like whole_operand any_date_trunc summed number number_like text_like time_like dated operand ts to_ts whole as_text split_map json_count week_start year_length week_parts year_and_week weekday_number json_path concat_ws_list")
 
 // renamed are functions that DuckDB has under another name, or that are a
 // macro of another name.
@@ -75,32 +75,30 @@ var renamed = map[string]string{
 	"strleft": macro("left"), "strright": macro("right"), "dsqrt": macro("sqrt"), "dlog1": macro("ln"), "dlog10": macro("log10"),
 	"get_json_object": macro("get_json_string"), "json_value": macro("get_json_string"),
 	"from_binary": "decode", "to_binary": "encode",
+	"unnest_bitmap": "unnest", "hll_raw_agg": macro("hll_union"),
 	// DuckDB's own names
+	"regexp_split": "string_split_regex", "struct": "row",
 	"regexp": "regexp_matches", "regexp_like": "regexp_matches", "char": "chr", "rand": "random",
 	"power": "pow", "dpow": "pow", "fpow": "pow", "dexp": "exp", "dround": "round", "dfloor": "floor", "dceil": "ceil", "ceiling": "ceil", "fmod": "mod",
 	"bitxor": "xor", "std": "stddev_pop", "stddev": "stddev_pop", "variance": "var_pop", "variance_pop": "var_pop",
 	"variance_samp": "var_samp", "ndv": "approx_count_distinct", "percentile_cont": "quantile_cont",
 	"percentile_disc": "quantile_disc", "array_length": "len", "array_flatten": "flatten", "array_max": "list_max", "array_min": "list_min",
-	"array_avg": "list_avg", "array_sum": "list_sum", "array_intersect": "list_intersect", "array_contains_all": "list_has_all",
-	"arrays_overlap": "list_has_any", "array_distinct": "list_distinct", "map_from_arrays": "map", "bool_or_agg": "bool_or",
-	"array_append": "list_append", "bool_and_agg": "bool_and",
-	"boolor_agg": "bool_or", "booland_agg": "bool_and", "hll_approx": "approx_count_distinct", "json_unquote": "json_extract_string",
+	"array_avg": "list_avg", "array_contains_all": "list_has_all",
+	"arrays_overlap": "list_has_any", "map_from_arrays": "map", "bool_or_agg": "bool_or",
+	"bool_and_agg": "bool_and",
+	"boolor_agg":   "bool_or", "booland_agg": "bool_and", "hll_approx": "approx_count_distinct", "json_unquote": "json_extract_string",
 }
 
 // missing are StarRocks' functions that lakeport does not have. A query that
 // calls one is refused by its name.
-var missing = set(`crc32 murmur_hash3_32 murmur_hash3_32_sp xx_hash3_64 xx_hash3_128 xx_hash32 xx_hash64 uuid_numeric ngram_search ngram_search_case_insensitive
-	aes_encrypt aes_decrypt sm3 bitmap_union bitmap_union_count bitmap_union_int bitmap_agg bitmap_intersect intersect_count to_bitmap bitmap_hash
-	bitmap_hash64 bitmap_count bitmap_and bitmap_or bitmap_xor bitmap_andnot bitmap_contains bitmap_has_any bitmap_to_string bitmap_from_string bitmap_to_array
-	bitmap_to_base64 bitmap_to_binary bitmap_from_binary base64_to_bitmap bitmap_empty bitmap_min bitmap_max bitmap_remove bitmap_subset_in_range
-	bitmap_subset_limit sub_bitmap array_to_bitmap unnest_bitmap subdivide_bitmap hll_union hll_union_agg hll_raw_agg hll_hash hll_empty hll_cardinality
-	hll_serialize hll_deserialize percentile_hash percentile_union percentile_approx_raw percentile_empty window_funnel histogram sum_map
-	dict_mapping dict_merge last_query_id is_role_in_session sleep host_name current_warehouse get_query_profile json_set json_remove json_pretty
-	distinct_map_keys_agg array_agg_weighted covar_weighted approx_count_distinct_hll_sketch ds_hll_count_distinct ds_theta_count_distinct
-	min_n max_n array_flatten_depth str_to_varbinary encode_sort_key encode_row_id encode_fingerprint_sha256 encrypt_aes translate_sql
-	st_astext st_aswkt st_circle st_contains st_distance_sphere st_geometryfromtext st_geomfromtext st_linefromtext st_linestringfromtext
-	st_point st_polyfromtext st_polygon st_polygonfromtext st_x st_y current_group inspect_mv_meta lookup_string host_name files
-	mann_whitney_u_test ks_2samp_test ttest_1samp ttest_2samp`)
+var missing = set(`murmur_hash3_32_sp xx_hash32 xx_hash64 sm3 intersect_count bitmap_hash64 bitmap_to_base64 bitmap_to_binary bitmap_from_binary
+	base64_to_bitmap hll_serialize hll_deserialize histogram dict_mapping dict_merge last_query_id is_role_in_session sleep host_name
+	current_warehouse get_query_profile json_set json_remove json_pretty distinct_map_keys_agg array_agg_weighted covar_weighted
+	approx_count_distinct_hll_sketch ds_hll_count_distinct ds_theta_count_distinct min_n max_n array_flatten_depth str_to_varbinary encode_sort_key
+	encode_row_id encode_fingerprint_sha256 encrypt_aes translate_sql st_astext st_aswkt st_circle st_contains st_distance_sphere
+	st_geometryfromtext st_geomfromtext st_linefromtext st_linestringfromtext st_point st_polyfromtext st_polygon st_polygonfromtext st_x st_y
+	current_group inspect_mv_meta lookup_string files mann_whitney_u_test ks_2samp_test ttest_1samp ttest_2samp percentile_approx_weighted
+	ds_hll_combine ds_hll_estimate ds_hll_accumulate ds_theta_combine ds_theta_estimate ds_theta_accumulate`)
 
 // provided gives, sorted, all functions by StarRocks' names that lakeport
 // defines or knows to mean the same in DuckDB.
@@ -113,6 +111,7 @@ var provided = sync.OnceValue(func() []string {
 	}
 	names = slices.AppendSeq(names, maps.Keys(renamed))
 	names = slices.AppendSeq(names, maps.Keys(calls))
+	names = slices.AppendSeq(names, maps.Keys(goNames))
 	slices.Sort(names)
 	return slices.Compact(names)
 })
@@ -120,7 +119,7 @@ var provided = sync.OnceValue(func() []string {
 // native are functions that mean the same in both, for hints.
 var native = strings.Fields(`sum min max avg count any_value count_if bool_or bool_and min_by max_by string_agg array_agg approx_count_distinct stddev_pop
 	stddev_samp var_pop var_samp covar_pop covar_samp corr grouping grouping_id row_number rank dense_rank cume_dist percent_rank ntile lead lag first_value
-	last_value abs ceil floor round mod pow exp sin cos tan cot atan atan2 sinh cosh tanh degrees radians pi random cbrt if ifnull nullif coalesce
+	last_value abs ceil floor round mod pow exp sin cos tan atan atan2 sinh cosh tanh degrees radians pi random cbrt if ifnull nullif coalesce
 	lower upper trim ltrim rtrim instr position replace reverse repeat starts_with ends_with bin md5 url_encode url_decode regexp_extract
 	regexp_extract_all translate uuid extract json_object json_array to_json json_each array_concat unnest generate_series map_keys
 	map_values map_entries map_concat row typeof`)

@@ -113,33 +113,21 @@ CREATE MACRO @datediff(a, b) AS CAST(date_diff('day', CAST(b AS DATE), CAST(a AS
 CREATE MACRO @date_diff(unit, a, b) AS date_sub(lower(unit), b, a);
 CREATE MACRO @timestampdiff(unit, a, b) AS date_sub(lower(unit), a, b);
 CREATE MACRO @timediff(a, b) AS CAST(a AS TIMESTAMP) - CAST(b AS TIMESTAMP);
-CREATE MACRO @time_to_sec(x) AS date_diff('second', TIME '00:00:00', CAST(x AS TIME));
-CREATE MACRO @sec_to_time(n) AS printf('%02d:%02d:%02d', CAST(n AS BIGINT) // 3600, CAST(n AS BIGINT) // 60 % 60, CAST(n AS BIGINT) % 60);
+CREATE MACRO @time_to_sec(x) AS CAST(epoch(TRY_CAST(CAST(x AS VARCHAR) AS INTERVAL)) AS BIGINT);
+CREATE MACRO @sec_to_time(n) AS CASE WHEN n < 0 THEN '-' ELSE '' END || printf('%02d:%02d:%02d', abs(CAST(n AS BIGINT)) // 3600, abs(CAST(n AS BIGINT)) // 60 % 60, abs(CAST(n AS BIGINT)) % 60);
 CREATE MACRO @time_slice(x, i) AS time_bucket(i, CAST(x AS TIMESTAMP), TIMESTAMP '0001-01-01'),
   (x, i, edge) AS CASE WHEN lower(edge) = 'ceil' THEN time_bucket(i, CAST(x AS TIMESTAMP), TIMESTAMP '0001-01-01') + i ELSE time_bucket(i, CAST(x AS TIMESTAMP), TIMESTAMP '0001-01-01') END;
 
--- Formats. MySQL's letters become strftime's; a zero byte holds the place of
--- the percent sign meanwhile.
-CREATE MACRO @mysql_format(f) AS replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(
-  replace(f, '%%', chr(2) || chr(2)), '%i', chr(2) || 'M'), '%M', chr(2) || 'B'), '%s', chr(2) || 'S'), '%h', chr(2) || 'I'), '%k', chr(2) || '-H'),
-  '%l', chr(2) || '-I'), '%c', chr(2) || '-m'), '%e', chr(2) || '-d'), '%W', chr(2) || 'A'), '%r', chr(2) || 'I:' || chr(2) || 'M:' || chr(2) || 'S ' || chr(2) || 'p'),
-  '%T', chr(2) || 'H:' || chr(2) || 'M:' || chr(2) || 'S'), '%u', chr(2) || 'W'), '%v', chr(2) || 'V'), '%x', chr(2) || 'G'), '%f', chr(2) || 'f'), chr(2), '%');
-CREATE MACRO @joda_format(f) AS replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(
-  f, 'yyyy', chr(2) || 'Y'), 'YYYY', chr(2) || 'Y'), 'yy', chr(2) || 'y'), 'MMMM', chr(2) || 'B'), 'MMM', chr(2) || 'b'), 'MM', chr(2) || 'm'), 'dd', chr(2) || 'd'),
-  'HH', chr(2) || 'H'), 'hh', chr(2) || 'I'), 'mm', chr(2) || 'M'), 'ss', chr(2) || 'S'), 'SSS', chr(2) || 'g'), chr(2), '%');
-CREATE MACRO @any_format(f) AS CASE WHEN contains(f, '%') THEN @mysql_format(f) ELSE @joda_format(f) END;
-CREATE MACRO @date_format(x, f) AS strftime(x, @any_format(f));
-CREATE MACRO @jodatime_format(x, f) AS strftime(x, CASE WHEN f IS NOT NULL THEN @joda_format(f) END);
-CREATE MACRO @str_to_date(s, f) AS try_strptime(s, CASE WHEN f IS NOT NULL THEN @mysql_format(f) END);
-CREATE MACRO @str2date(s, f) AS CAST(try_strptime(s, CASE WHEN f IS NOT NULL THEN @mysql_format(f) END) AS DATE);
-CREATE MACRO @str_to_jodatime(s, f) AS try_strptime(s, CASE WHEN f IS NOT NULL THEN @joda_format(f) END);
-CREATE MACRO @unix_timestamp() AS CAST(floor(epoch(now())) AS BIGINT), (x) AS CAST(floor(epoch(CAST(x AS TIMESTAMPTZ))) AS BIGINT),
-  (x, f) AS CAST(floor(epoch(CAST(try_strptime(x, @any_format(f)) AS TIMESTAMPTZ))) AS BIGINT);
-CREATE MACRO @from_unixtime(n) AS strftime(CAST(to_timestamp(CAST(n AS BIGINT)) AS TIMESTAMP), '%Y-%m-%d %H:%M:%S'),
-  (n, f) AS strftime(CAST(to_timestamp(CAST(n AS BIGINT)) AS TIMESTAMP), @any_format(f));
-CREATE MACRO @from_unixtime_ms(n) AS strftime(CAST(to_timestamp(n / 1000) AS TIMESTAMP), '%Y-%m-%d %H:%M:%S');
+-- Seconds since 1970, in the session's zone. Times before are 0, and numbers that
+-- are no such time NULL.
+CREATE MACRO @str2date(s, f) AS CAST(starrocks_str_to_date(s, f) AS DATE);
+CREATE MACRO @not_before_1970(n) AS CAST(CASE WHEN n < 0 THEN 0 ELSE floor(n) END AS BIGINT);
+CREATE MACRO @unix_timestamp() AS CAST(floor(epoch(now())) AS BIGINT), (x) AS @not_before_1970(epoch(CAST(x AS TIMESTAMPTZ))),
+  (x, f) AS @not_before_1970(epoch(CAST(starrocks_str_to_date(x, f) AS TIMESTAMPTZ)));
+CREATE MACRO @unix_time(n) AS CASE WHEN TRY_CAST(n AS BIGINT) BETWEEN 0 AND 253402243199 THEN CAST(to_timestamp(TRY_CAST(n AS BIGINT)) AS TIMESTAMP) END;
+CREATE MACRO @from_unixtime(n) AS strftime(@unix_time(n), '%Y-%m-%d %H:%M:%S'), (n, f) AS starrocks_date_format(@unix_time(n), f);
+CREATE MACRO @from_unixtime_ms(n) AS @from_unixtime(n // 1000);
 CREATE MACRO @to_datetime(n) AS CAST(to_timestamp(CAST(n AS BIGINT)) AS TIMESTAMP), (n, scale) AS CAST(to_timestamp(n / pow(10, scale)) AS TIMESTAMP);
-CREATE MACRO @convert_tz(x, a, b) AS timezone(b, timezone(a, CAST(x AS TIMESTAMP)));
 
 -- Strings. Lengths are in bytes, positions in characters.
 CREATE MACRO @length(s) AS strlen(@as_text(s));
@@ -153,6 +141,8 @@ CREATE MACRO @rpad(s, n) AS CASE WHEN n >= 0 THEN rpad(@as_text(s), CAST(n AS IN
 CREATE MACRO @substring_index(s, d, n) AS CASE WHEN n = 0 OR d = '' THEN ''
   WHEN n > 0 THEN array_to_string(list_slice(string_split(s, d), 1, n), d)
   ELSE array_to_string(list_slice(string_split(s, d), greatest(len(string_split(s, d)) + n + 1, 1), len(string_split(s, d))), d) END;
+CREATE MACRO @reversed(x VARCHAR) AS reverse(x), (x BIGINT[]) AS list_reverse(x), (x DOUBLE[]) AS list_reverse(x), (x VARCHAR[]) AS list_reverse(x), (x DATE[]) AS list_reverse(x), (x TIMESTAMP[]) AS list_reverse(x),
+  (x BOOLEAN[]) AS list_reverse(x), (x) AS CASE WHEN ends_with(typeof(x), ']') THEN error('reverse is not built for ' || typeof(x)) ELSE reverse(@as_text(x)) END;
 CREATE MACRO @locate(p, s) AS instr(@as_text(s), @as_text(p)), (p, s, n) AS CASE WHEN n <= 0 THEN 0
   WHEN instr(substring(@as_text(s), n), @as_text(p)) = 0 THEN 0 ELSE instr(substring(@as_text(s), n), @as_text(p)) + n - 1 END;
 CREATE MACRO @space(n) AS repeat(' ', greatest(n, 0));
@@ -163,9 +153,7 @@ CREATE MACRO @find_in_set(s, items) AS CASE WHEN contains(s, ',') THEN 0 ELSE co
 CREATE MACRO @ascii(s) AS CASE WHEN s = '' THEN 0 ELSE ascii(@as_text(s)) END;
 CREATE MACRO @hex(x) AS CASE WHEN typeof(x) IN ('FLOAT', 'DOUBLE') THEN hex(TRY_CAST(trunc(TRY_CAST(x AS DOUBLE)) AS BIGINT)) ELSE hex(x) END;
 CREATE MACRO @unhex(s) AS CASE WHEN regexp_full_match(s, '([0-9A-Fa-f]{2})*') THEN TRY(decode(unhex(s))) ELSE '' END;
-CREATE MACRO @conv(n, a, b) AS upper(to_base(list_reduce(list_transform(string_split(upper(CAST(n AS VARCHAR)), ''), lambda c: CAST(strpos('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', c) - 1 AS BIGINT)), lambda u, v: u * a + v), CAST(b AS INTEGER)));
-CREATE MACRO @sha2(s, bits) AS CASE WHEN bits IN (0, 256) THEN sha256(s) ELSE error('sha2 is built for 256 bits only') END;
-CREATE MACRO @to_base64(s) AS to_base64(encode(@as_text(s)));
+CREATE MACRO @to_base64(s BLOB) AS to_base64(s), (s VARCHAR) AS to_base64(encode(s)), (s) AS to_base64(encode(@as_text(s)));
 CREATE MACRO @from_base64(s) AS TRY(decode(from_base64(s)));
 CREATE MACRO @parse_url(u, part) AS nullif(CASE upper(part)
   WHEN 'PROTOCOL' THEN regexp_extract(u, '^([A-Za-z][A-Za-z0-9+.-]*):', 1)
@@ -180,6 +168,7 @@ CREATE MACRO @parse_url(u, part) AS nullif(CASE upper(part)
 CREATE MACRO @url_extract_parameter(u, k) AS nullif(url_decode(regexp_extract(u, '[?&]' || regexp_escape(k) || '=([^&#]*)', 1)), '');
 CREATE MACRO @regexp_replace(s, p, r) AS regexp_replace(s, p, r, 'g');
 CREATE MACRO @regexp_count(s, p) AS len(regexp_extract_all(s, p));
+CREATE MACRO @uuid_numeric() AS CAST(hash(uuid()) >> 1 AS HUGEINT) * 18446744073709551616 + hash(uuid());
 CREATE MACRO @strcmp(a, b) AS CASE WHEN a < b THEN -1 WHEN a > b THEN 1 WHEN a = b THEN 0 END;
 CREATE MACRO @initcap(s) AS array_to_string(list_transform(regexp_extract_all(s, '[\p{L}\p{N}]+|[^\p{L}\p{N}]+'), lambda w: upper(w[1]) || lower(w[2:])), '');
 CREATE MACRO @null_or_empty(s) AS s IS NULL OR s = '';
@@ -201,7 +190,8 @@ CREATE MACRO @truncate(x) AS trunc(x), (x, d) AS CASE
   ELSE trunc(CAST(x AS DOUBLE) * pow(10, d)) / pow(10, d) END;
 CREATE MACRO @width_bucket(x, lo, hi, n) AS CASE WHEN x < lo THEN 0 WHEN x >= hi THEN n + 1 ELSE CAST(floor((x - lo) / ((hi - lo) / n)) AS BIGINT) + 1 END;
 CREATE MACRO @pmod(a, b) AS (a % b + b) % b;
-CREATE MACRO @square(x) AS CAST(x AS DOUBLE) * x;
+CREATE MACRO @square(x) AS CAST(x AS DOUBLE) * CAST(x AS DOUBLE);
+CREATE MACRO @cot(x) AS CASE WHEN x <> 0 THEN cot(x) END;
 CREATE MACRO @positive(x) AS +x;
 CREATE MACRO @negative(x) AS -x;
 CREATE MACRO @bitand(a, b) AS a & b;
@@ -209,10 +199,16 @@ CREATE MACRO @bitor(a, b) AS a | b;
 CREATE MACRO @bitnot(a) AS ~a;
 CREATE MACRO @bit_shift_left(a, n) AS CAST(a AS BIGINT) << CAST(n AS BIGINT);
 CREATE MACRO @bit_shift_right(a, n) AS CAST(a AS BIGINT) >> CAST(n AS BIGINT);
+CREATE MACRO @bit_shift_right_logical(a, n) AS CASE WHEN n <= 0 THEN CAST(a AS BIGINT) ELSE (CAST(a AS BIGINT) >> CAST(n AS BIGINT)) & ((1::HUGEINT << (64 - CAST(n AS HUGEINT))) - 1)::BIGINT END;
 CREATE MACRO @e() AS exp(1);
 CREATE MACRO @sign(x) AS CAST(sign(x) AS DOUBLE);
 
 -- Arrays. Positions count from 1; what is not there is 0 or NULL.
+CREATE MACRO @all_true(flags) AS CASE WHEN list_contains(flags, false) THEN false WHEN len(list_filter(flags, lambda f: f IS NULL)) > 0 THEN NULL WHEN flags IS NOT NULL THEN true END;
+CREATE MACRO @any_true(flags) AS CASE WHEN list_contains(flags, true) THEN true WHEN len(list_filter(flags, lambda f: f IS NULL)) > 0 THEN NULL WHEN flags IS NOT NULL THEN false END;
+CREATE MACRO @array_append(a, x) AS CASE WHEN a IS NOT NULL THEN list_append(a, x) END;
+CREATE MACRO @array_distinct(a) AS list_concat(list_distinct(a), CASE WHEN len(list_filter(a, lambda y: y IS NULL)) > 0 THEN [NULL] ELSE [] END);
+CREATE MACRO @array_sum(a BIGINT[]) AS CAST(list_sum(a) AS BIGINT), (a) AS list_sum(a);
 CREATE MACRO @array_position(a, x) AS CASE WHEN a IS NULL THEN NULL ELSE coalesce(list_position(a, x), 0) END;
 CREATE MACRO @array_remove(a, x) AS list_filter(a, lambda y: y IS DISTINCT FROM x);
 CREATE MACRO @array_repeat(x, n) AS repeat([x], CAST(n AS BIGINT));
@@ -222,7 +218,7 @@ CREATE MACRO @array_sort(a) AS list_sort(a, 'ASC', 'NULLS FIRST');
 CREATE MACRO @array_sortby(a, b) AS list_transform(list_sort(list_zip(b, a), 'ASC', 'NULLS FIRST'), lambda z: z[2]);
 CREATE MACRO @array_top_n(a, n) AS list_slice(list_sort(a, 'DESC', 'NULLS LAST'), 1, n);
 CREATE MACRO @array_join(a, sep) AS array_to_string(a, sep), (a, sep, n) AS array_to_string(list_transform(a, lambda x: coalesce(CAST(x AS VARCHAR), n)), sep);
-CREATE MACRO @array_cum_sum(a) AS list_transform(a, lambda x, i: CASE WHEN x IS NOT NULL THEN list_sum(a[1:i]) END);
+CREATE MACRO @array_cum_sum(a) AS list_transform(a, lambda x, i: CASE WHEN x IS NOT NULL THEN @array_sum(a[1:i]) END);
 CREATE MACRO @array_difference(a) AS list_transform(a, lambda x, i: CASE WHEN i = 1 THEN x - x ELSE x - a[i - 1] END);
 CREATE MACRO @array_generate(n) AS generate_series(1, n), (a, b) AS CASE WHEN a <= b THEN generate_series(a, b) ELSE generate_series(a, b, -1) END,
   (a, b, s) AS generate_series(a, b, s);
@@ -238,20 +234,67 @@ CREATE MACRO @json_path(p) AS CASE WHEN starts_with(p, '$') THEN p WHEN p = '' T
 CREATE MACRO @parse_json(s) AS TRY_CAST(s AS JSON);
 CREATE MACRO @json_query(j, p) AS json_extract(TRY_CAST(j AS JSON), @json_path(p));
 CREATE MACRO @get_json_string(j, p) AS json_extract_string(TRY_CAST(j AS JSON), @json_path(p));
-CREATE MACRO @get_json_int(j, p) AS TRY_CAST(json_extract_string(TRY_CAST(j AS JSON), @json_path(p)) AS BIGINT);
+CREATE MACRO @get_json_int(j, p) AS TRY_CAST(trunc(TRY_CAST(json_extract_string(TRY_CAST(j AS JSON), @json_path(p)) AS DECIMAL(38, 9))) AS BIGINT);
 CREATE MACRO @get_json_double(j, p) AS TRY_CAST(json_extract_string(TRY_CAST(j AS JSON), @json_path(p)) AS DOUBLE);
 CREATE MACRO @get_json_bool(j, p) AS TRY_CAST(json_extract_string(TRY_CAST(j AS JSON), @json_path(p)) AS BOOLEAN);
 CREATE MACRO @json_exists(j, p) AS json_exists(TRY_CAST(j AS JSON), @json_path(p));
 CREATE MACRO @json_count(j, p) AS CAST(CASE json_type(j, p) WHEN 'ARRAY' THEN json_array_length(j, p) WHEN 'OBJECT' THEN len(json_keys(j, p)) ELSE CASE WHEN json_exists(j, p) THEN 1 ELSE 0 END END AS INTEGER);
 CREATE MACRO @json_length(j) AS @json_count(TRY_CAST(j AS JSON), '$'), (j, p) AS @json_count(TRY_CAST(j AS JSON), @json_path(p));
-CREATE MACRO @json_keys(j) AS to_json(json_keys(TRY_CAST(j AS JSON))), (j, p) AS to_json(json_keys(TRY_CAST(j AS JSON), @json_path(p)));
+CREATE MACRO @keys_of(j, p) AS CASE WHEN json_type(j, p) = 'OBJECT' THEN to_json(json_keys(j, p)) END;
+CREATE MACRO @json_keys(j) AS @keys_of(TRY_CAST(j AS JSON), '$'), (j, p) AS @keys_of(TRY_CAST(j AS JSON), @json_path(p));
 CREATE MACRO @json_string(j) AS CAST(j AS VARCHAR);
 CREATE MACRO @json_contains(j, x) AS json_contains(TRY_CAST(j AS JSON), TRY_CAST(x AS JSON));
 
 -- Aggregates that need more than another name. They take no OVER or DISTINCT.
 CREATE MACRO @array_unique_agg(a) AS list_distinct(flatten(list(a)));
-CREATE MACRO @map_agg(k, v) AS map_from_entries(list({'k': k, 'v': v}) FILTER (WHERE k IS NOT NULL));
-CREATE MACRO @retention(conds) AS list_transform(generate_series(1, len(any_value(conds))), lambda i: CAST(list_contains(flatten(list(CASE WHEN conds[1] THEN [1] ELSE [] END)), 1) AND list_bool_or(list_transform(list(conds), lambda c: c[i])) AS INTEGER));
+CREATE MACRO @first_entries(items) AS map_from_entries(list_filter(items, lambda e, i: list_position(list_transform(items, lambda f: f.k), e.k) = i));
+CREATE MACRO @map_agg(k, v) AS list_transform([list({'k': k, 'v': v}) FILTER (WHERE k IS NOT NULL)], lambda items: @first_entries(items))[1];
+CREATE MACRO @retention(conds) AS list_transform(generate_series(1, len(any_value(conds))), lambda i: CAST(list_contains(flatten(list(CASE WHEN conds[1] THEN [1] ELSE [] END)), 1) AND list_bool_or(list_transform(list(conds), lambda c: c[i])) AS TINYINT));
+CREATE MACRO @window_funnel(width, x, mode, conds) AS starrocks_window_funnel(
+  CAST(width AS BIGINT) * CASE WHEN any_value(typeof(x)) = 'DATE' THEN 86400000000 ELSE 1000000 END, CAST(mode AS BIGINT),
+  list(epoch_us(CAST(x AS TIMESTAMP))) FILTER (WHERE x IS NOT NULL), list(CAST(coalesce(list_position(conds, true), 0) AS BIGINT)) FILTER (WHERE x IS NOT NULL));
+CREATE MACRO @counts_of(h, n) AS list_transform(list_slice(list_reverse_sort(list_transform(map_entries(h), lambda e: {'count': CAST(e.value AS BIGINT), 'item': e.key})), 1, n), lambda e: {'item': e.item, 'count': e.count});
+CREATE MACRO @approx_top_k(x) AS @counts_of(histogram(x), 5), (x, n) AS @counts_of(histogram(x), n), (x, n, counters) AS @counts_of(histogram(x), n);
+CREATE MACRO @sum_entries(items) AS map_from_entries(list_transform(list_distinct(list_transform(items, lambda e: e.key)), lambda k: {'k': k, 'v': list_sum(list_transform(list_filter(items, lambda e: e.key = k), lambda e: e.value))}));
+CREATE MACRO @sum_map(m) AS list_transform([flatten(list(map_entries(m)))], lambda items: @sum_entries(items))[1];
+
+-- Bitmaps and HLL sketches are lists of distinct numbers, and so exact.
+CREATE MACRO @bitmap_empty() AS CAST([] AS BIGINT[]);
+CREATE MACRO @to_bitmap(x) AS CASE WHEN TRY_CAST(x AS BIGINT) >= 0 THEN [TRY_CAST(x AS BIGINT)] END;
+CREATE MACRO @bitmap_hash(s) AS CASE WHEN s IS NULL THEN CAST([] AS BIGINT[]) ELSE [starrocks_murmur_hash3_32(@as_text(s)) & 4294967295] END;
+CREATE MACRO @bitmap_count(b) AS CAST(coalesce(len(b), 0) AS BIGINT);
+CREATE MACRO @bitmap_to_array(b) AS list_sort(b, 'ASC');
+CREATE MACRO @array_to_bitmap(a) AS list_distinct(list_filter(CAST(a AS BIGINT[]), lambda x: x >= 0));
+CREATE MACRO @bitmap_to_string(b) AS array_to_string(list_sort(b, 'ASC'), ',');
+CREATE MACRO @bitmap_from_string(s) AS CASE WHEN s = '' THEN CAST([] AS BIGINT[]) WHEN regexp_full_match(s, '\s*\d+\s*(,\s*\d+\s*)*') THEN list_distinct(CAST(string_split(s, ',') AS BIGINT[])) END;
+CREATE MACRO @bitmap_contains(b, x) AS list_contains(b, CAST(x AS BIGINT));
+CREATE MACRO @bitmap_has_any(a, b) AS list_has_any(a, b);
+CREATE MACRO @bitmap_and(a, b) AS list_intersect(a, b), (a, b, c) AS list_intersect(list_intersect(a, b), c);
+CREATE MACRO @bitmap_or(a, b) AS list_distinct(list_concat(a, b)), (a, b, c) AS list_distinct(list_concat(list_concat(a, b), c));
+CREATE MACRO @bitmap_andnot(a, b) AS list_filter(a, lambda x: NOT list_contains(b, x));
+CREATE MACRO @bitmap_xor(a, b) AS list_concat(@bitmap_andnot(a, b), @bitmap_andnot(b, a));
+CREATE MACRO @bitmap_remove(b, x) AS list_filter(b, lambda y: y <> x);
+CREATE MACRO @bitmap_min(b) AS list_min(b);
+CREATE MACRO @bitmap_max(b) AS list_max(b);
+CREATE MACRO @sub_bitmap(b, p, n) AS nullif(@array_slice(list_sort(b, 'ASC'), CASE WHEN p < 0 THEN p ELSE p + 1 END, n), []);
+CREATE MACRO @bitmap_subset_limit(b, low, n) AS nullif(CASE WHEN n >= 0 THEN list_slice(list_sort(list_filter(b, lambda x: x >= low), 'ASC'), 1, n)
+  ELSE list_slice(list_sort(list_filter(b, lambda x: x <= low), 'ASC'), n, -1) END, []);
+CREATE MACRO @bitmap_subset_in_range(b, low, high) AS nullif(list_filter(b, lambda x: x >= low AND x < high), []);
+CREATE MACRO @bitmap_union(b) AS coalesce(list_distinct(flatten(list(b))), CAST([] AS BIGINT[]));
+CREATE MACRO @bitmap_union_count(b) AS CAST(coalesce(len(list_distinct(flatten(list(b)))), 0) AS BIGINT);
+CREATE MACRO @bitmap_agg(x) AS coalesce(list(DISTINCT TRY_CAST(x AS BIGINT)) FILTER (WHERE TRY_CAST(x AS BIGINT) >= 0), CAST([] AS BIGINT[]));
+CREATE MACRO @bitmap_intersect(b) AS list_reduce(list(b) FILTER (WHERE b IS NOT NULL), lambda u, v: list_intersect(u, v));
+CREATE MACRO @hll_empty() AS CAST([] AS UBIGINT[]);
+CREATE MACRO @hll_hash(x) AS CASE WHEN x IS NULL THEN CAST([] AS UBIGINT[]) ELSE [hash(x)] END;
+CREATE MACRO @hll_cardinality(h) AS CAST(coalesce(len(h), 0) AS BIGINT);
+CREATE MACRO @hll_union(h) AS coalesce(list_distinct(flatten(list(h))), CAST([] AS UBIGINT[]));
+CREATE MACRO @hll_union_agg(h) AS CAST(coalesce(len(list_distinct(flatten(list(h)))), 0) AS BIGINT);
+
+-- Percentile sketches are lists of the numbers.
+CREATE MACRO @percentile_empty() AS CAST([] AS DOUBLE[]);
+CREATE MACRO @percentile_hash(x) AS [CAST(x AS DOUBLE)];
+CREATE MACRO @percentile_union(p) AS flatten(list(p));
+CREATE MACRO @percentile_approx_raw(p, q) AS list_aggregate(p, 'quantile_cont', q);
 
 -- Miscellaneous.
 CREATE MACRO @assert_true(c) AS CASE WHEN c THEN true ELSE error('assert_true failed due to false value') END,

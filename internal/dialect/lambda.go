@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"strconv"
 	"strings"
 
 	"lakeport/internal/sqlerr"
@@ -46,6 +47,9 @@ func (w *writer) lambdaHead(i int) (names []string, arrow int) {
 // More than one array is zipped; outer is applied to the result.
 func lambdaCall(name, outer string) func(w *writer, i int, args []arg) bool {
 	return func(w *writer, i int, args []arg) bool {
+		if len(args) == 1 && outer != "" {
+			return w.wrap(i, outer+"(", args, ")")
+		}
 		if len(args) < 2 {
 			return false
 		}
@@ -121,6 +125,14 @@ func (w *writer) filterByFlags(i int, args []arg) bool {
 
 // arraySortBy writes array_sortby(lambda, array); with two arrays it is a macro.
 func (w *writer) arraySortBy(i int, args []arg) bool {
+	if len(args) > 2 {
+		w.put(i, "list_transform(list_sort(list_zip(")
+		w.list(args[1:])
+		w.put(i, ", ")
+		w.arg(args[0])
+		w.put(i, "), 'ASC', 'NULLS FIRST'), lambda z: z["+strconv.Itoa(len(args))+"])")
+		return true
+	}
 	names, arrow := []string(nil), 0
 	if len(args) == 2 {
 		names, arrow = w.lambdaHead(args[0].from)
@@ -140,14 +152,14 @@ func (w *writer) arraySortBy(i int, args []arg) bool {
 
 // mapFilter writes map_filter((k, v) -> e, map).
 func (w *writer) mapFilter(i int, args []arg) bool {
-	names, arrow := w.mapLambda(args)
+	names, arrow, end, m := w.mapLambda(args)
 	if names == nil {
 		return false
 	}
 	w.put(i, "map_from_entries(list_filter(map_entries(")
-	w.arg(args[1])
+	w.arg(m)
 	w.put(i, "), ")
-	w.entryFields(names, arrow, args[0].to)
+	w.entryFields(names, arrow, end)
 	w.put(i, "))")
 	return true
 }
@@ -155,7 +167,7 @@ func (w *writer) mapFilter(i int, args []arg) bool {
 // mapTransform writes transform_keys, transform_values and map_apply, whose
 // lambda gives a new key, a new value or a map of one entry.
 func (w *writer) mapTransform(i int, args []arg) bool {
-	names, arrow := w.mapLambda(args)
+	names, arrow, end, m := w.mapLambda(args)
 	if names == nil {
 		return false
 	}
@@ -167,21 +179,34 @@ func (w *writer) mapTransform(i int, args []arg) bool {
 		before, after = "map_entries(", ")[1]"
 	}
 	w.put(i, "map_from_entries(list_transform(map_entries(")
-	w.arg(args[1])
-	w.put(i, "), lambda entry_row: "+before)
-	w.entryBody(names, arrow, args[0].to)
+	w.arg(m)
+	w.put(i, "), lambda entry_row: ")
+	if pair := w.args(arrow+1, end-1); w.is(i, "MAP_APPLY") && w.is(arrow+1, "(") && w.match[arrow+1] == end-1 && len(pair) == 2 {
+		w.put(i, "{'k': (")
+		w.entryBody(names, pair[0].from-1, pair[0].to)
+		w.put(i, "), 'v': (")
+		w.entryBody(names, pair[1].from-1, pair[1].to)
+		w.put(i, ")}))")
+		return true
+	}
+	w.put(i, before)
+	w.entryBody(names, arrow, end)
 	w.put(i, after+"))")
 	return true
 }
 
-func (w *writer) mapLambda(args []arg) (names []string, arrow int) {
+// mapLambda gives the parameters, the arrow and the end of the lambda among two
+// arguments, and the other argument, a map.
+func (w *writer) mapLambda(args []arg) (names []string, arrow, end int, m arg) {
 	if len(args) != 2 {
-		return nil, 0
+		return nil, 0, 0, arg{}
 	}
-	if names, arrow = w.lambdaHead(args[0].from); len(names) != 2 {
-		return nil, 0
+	for n, a := range args {
+		if names, arrow = w.lambdaHead(a.from); len(names) == 2 {
+			return names, arrow, a.to, args[1-n]
+		}
 	}
-	return names, arrow
+	return nil, 0, 0, arg{}
 }
 
 func entryPart(n int) string { return [...]string{"entry_row.key", "entry_row.value"}[n] }

@@ -94,6 +94,7 @@ func Query(text string, o Options) (Result, error) {
 		w.filterRows(having, order, limit)
 	} else {
 		w.span(0, len(toks))
+		w.heading(len(toks))
 	}
 	if w.err != nil {
 		return Result{}, w.err
@@ -280,13 +281,15 @@ func (w *writer) copy(i int) { w.copied(w.toks[i].Pos, w.toks[i].Text) }
 // span writes the tokens from i up to end.
 func (w *writer) span(i, end int) {
 	for i < end && w.err == nil {
-		if h, ok := w.headings[i]; ok {
-			w.put(i, " AS "+lake.QuoteName(h))
-		}
+		w.heading(i)
 		w.gap(i)
 		i = w.item(i, end)
 	}
-	if h, ok := w.headings[i]; ok && i == len(w.toks) {
+}
+
+// heading names the select item that ends before i, if it has a heading.
+func (w *writer) heading(i int) {
+	if h, ok := w.headings[i]; ok {
 		w.put(i, " AS "+lake.QuoteName(h))
 	}
 }

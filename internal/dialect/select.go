@@ -27,7 +27,7 @@ func (w *writer) findHeadings() map[int]string {
 	for i < len(w.toks) {
 		stop := w.selectItemEnd(i)
 		if stop > i && w.unnamed(i, stop) {
-			heads[stop] = w.heading(i, stop)
+			heads[stop] = w.headingText(i, stop)
 		}
 		if !w.is(stop, ",") {
 			break
@@ -37,8 +37,8 @@ func (w *writer) findHeadings() map[int]string {
 	return heads
 }
 
-// heading is the source text of a select item; strings are in single quotes.
-func (w *writer) heading(i, end int) string {
+// headingText is the source text of a select item; strings are in single quotes.
+func (w *writer) headingText(i, end int) string {
 	if end == i+1 && w.kind(i) == syntax.String {
 		return lake.QuoteString(w.toks[i].Value())
 	}
@@ -73,6 +73,7 @@ func (w *writer) rowFilter() (having, order, limit int, ok bool) {
 func (w *writer) filterRows(having, order, limit int) {
 	w.put(0, "SELECT * FROM (")
 	w.span(0, having)
+	w.heading(having)
 	w.span(order, limit)
 	w.put(having, ") AS having_rows WHERE")
 	w.span(having+1, order)

@@ -15,7 +15,7 @@ import (
 // tells their form, and of duckdb.txt in dialect/testdata.
 func TestQueriesComputeAsDocumented(t *testing.T) {
 	var text []byte
-	for _, file := range []string{"functions.txt", "duckdb.txt"} {
+	for _, file := range []string{"functions.txt", "shapes.txt", "duckdb.txt"} {
 		b, err := os.ReadFile("../dialect/testdata/" + file)
 		if err != nil {
 			t.Fatal(err)
@@ -23,7 +23,7 @@ func TestQueriesComputeAsDocumented(t *testing.T) {
 		text = append(text, b...)
 	}
 	start := time.Now()
-	db, err := engine.Open(engine.Options{Setup: dialect.Setup(), Functions: dialect.Functions()})
+	db, err := engine.Open(engine.Options{Setup: dialect.Setup(), Functions: dialect.Functions(), Macros: dialect.Macros()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func rowText(c *lake.Chunk, i int) string {
 // StarRocks' functions.
 func BenchmarkSetup(b *testing.B) {
 	for b.Loop() {
-		db, err := engine.Open(engine.Options{Setup: dialect.Setup(), Functions: dialect.Functions()})
+		db, err := engine.Open(engine.Options{Setup: dialect.Setup(), Functions: dialect.Functions(), Macros: dialect.Macros()})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -39,10 +39,11 @@ type Options struct {
 	// queries use. They see an instance that holds nothing of theirs, but for
 	// what they wrote into the database file.
 	Setup []string
-	// Functions is statements that define what queries call, in the database and
-	// in its planner. They run beside what follows Open, for there are many;
-	// Conn.Inspect waits for them and fails if they have.
-	Functions []string
+	// Functions and Macros, statements that may use them, define what queries
+	// call, in the database and in its planner. That happens beside what follows
+	// Open, for there are many; Conn.Inspect waits for it and fails if it has.
+	Functions []lake.Function
+	Macros    []string
 	// Translate changes the text of an error before a client sees it, for
 	// example local paths into URIs; nil changes nothing.
 	Translate func(string) string
@@ -54,8 +55,8 @@ type DB struct {
 	path      string // of the file; empty: in memory
 	translate func(string) string
 	planner   *Planner
-	defined   chan struct{} // closed when Functions have run
-	undefined error         // why they have not; read after defined
+	defined   chan struct{} // closed when functions and macros are made
+	undefined error         // why they are not; read after defined
 }
 
 // openFiles holds the files that this process has open. DuckDB's own lock
@@ -87,34 +88,39 @@ func Open(o Options) (*DB, error) {
 	db.defined = make(chan struct{})
 	go func() {
 		defer close(db.defined)
-		db.undefined = db.define(o.Functions)
+		db.undefined = db.defineAll(o)
 	}()
 	return db, nil
 }
 
-// define runs Functions in both instances.
-func (db *DB) define(statements []string) error {
-	if len(statements) == 0 {
+// defineAll makes functions and macros in both instances.
+func (db *DB) defineAll(o Options) error {
+	if len(o.Functions) == 0 && len(o.Macros) == 0 {
 		return nil
 	}
 	made := make(chan error, 1)
-	go func() { made <- db.planner.db.runAll(statements) }()
-	err := db.runAll(statements)
+	go func() { made <- db.planner.db.define(o) }()
+	err := db.define(o)
 	if err = cmp.Or(err, <-made); err != nil {
 		return fmt.Errorf("define functions: %w", err)
 	}
 	return nil
 }
 
-// runAll runs statements in one transaction.
-func (db *DB) runAll(statements []string) error {
+// define makes functions, and macros in one transaction.
+func (db *DB) define(o Options) error {
 	c, err := db.connect()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	for i := range o.Functions {
+		if err := c.addScalar(&o.Functions[i]); err != nil {
+			return err
+		}
+	}
 	return c.InTx(context.Background(), func(c *Conn) error {
-		for _, text := range statements {
+		for _, text := range o.Macros {
 			if err := c.run(text); err != nil {
 				return err
 			}

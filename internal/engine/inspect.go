@@ -45,7 +45,7 @@ type ColumnRef struct {
 }
 
 // Inspect parses a query. It is Planner.Inspect with the database's planner,
-// and waits until Options.Functions are defined.
+// and waits until functions and macros are defined.
 func (c *Conn) Inspect(ctx context.Context, query string) (*Tree, error) {
 	select {
 	case <-c.db.defined:

@@ -138,8 +138,8 @@ func TestNeedsLeaveNoStubs(t *testing.T) {
 }
 
 func TestMacrosOfSetupWorkInQueriesAndPlans(t *testing.T) {
-	setup, functions := []string{"ATTACH ':memory:' AS macros"}, []string{"CREATE MACRO macros.main.twice(x) AS 2 * x"}
-	db := openDB(t, Options{Setup: setup, Functions: functions})
+	setup, macros := []string{"ATTACH ':memory:' AS macros"}, []string{"CREATE MACRO macros.main.twice(x) AS 2 * x"}
+	db := openDB(t, Options{Setup: setup, Macros: macros})
 	if _, err := connect(t, db).Inspect(t.Context(), "SELECT 1"); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestMacrosOfSetupWorkInQueriesAndPlans(t *testing.T) {
 	if _, err := Open(Options{Setup: []string{"CREATE MACRO broken("}}); !sqlerr.Is(err, sqlerr.Syntax) {
 		t.Errorf("a broken script: %v", err)
 	}
-	broken := openDB(t, Options{Functions: []string{"CREATE MACRO broken("}})
+	broken := openDB(t, Options{Macros: []string{"CREATE MACRO broken("}})
 	if _, err := connect(t, broken).Inspect(t.Context(), "SELECT 1"); !sqlerr.Is(err, sqlerr.Syntax) {
 		t.Errorf("a broken function: %v", err)
 	}

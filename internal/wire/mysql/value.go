@@ -16,7 +16,7 @@ func appendTextValue(b []byte, v *lake.Vector, i int) []byte {
 		return append(b, headNull)
 	}
 	switch v.Type.Kind {
-	case lake.Varchar, lake.Blob, lake.JSON:
+	case lake.Varchar, lake.Blob:
 		return appendLenString(b, v.Data.([]lake.String)[i].Bytes())
 	}
 	b = append(b, 0)
@@ -95,8 +95,10 @@ func appendText(b []byte, v *lake.Vector, i int) []byte {
 		return appendFloat(b, v.Data.([]float64)[i], 64)
 	case lake.Decimal:
 		return appendDecimal(b, unscaled(v.Data, i), int(v.Type.Scale))
-	case lake.Varchar, lake.Blob, lake.JSON:
+	case lake.Varchar, lake.Blob:
 		return append(b, v.Data.([]lake.String)[i].Bytes()...)
+	case lake.JSON:
+		return appendJSON(b, v.Data.([]lake.String)[i].Bytes())
 	case lake.Bit:
 		return appendBits(b, v.Data.([]lake.String)[i].Bytes())
 	case lake.UUID:
@@ -325,7 +327,11 @@ func appendNested(b []byte, v *lake.Vector, i int) []byte {
 		if n > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendQuoted(b, v.Type.Fields[n].Name, '"'), ':')
+		name := v.Type.Fields[n].Name
+		if name == "" { // of ROW(..)
+			name = "col" + strconv.Itoa(n+1)
+		}
+		b = append(appendQuoted(b, name, '"'), ':')
 		b = appendElement(b, &v.Child[n], i)
 	}
 	return append(b, '}')
@@ -352,13 +358,37 @@ func appendElement(b []byte, v *lake.Vector, i int) []byte {
 	case k == lake.Varchar || k == lake.Blob:
 		return appendQuoted(b, v.Data.([]lake.String)[i].Bytes(), '"')
 	case k == lake.JSON:
-		return appendQuoted(b, v.Data.([]lake.String)[i].Bytes(), '\'')
+		return appendQuoted(b, appendJSON(nil, v.Data.([]lake.String)[i].Bytes()), '\'')
 	case k == lake.Enum:
 		return appendQuoted(b, v.Type.Names[enumIndex(v.Data, i)], '"')
 	case k >= lake.Bit && k <= lake.UUID:
 		return append(appendText(append(b, '"'), v, i), '"')
 	}
 	return appendText(b, v, i)
+}
+
+// appendJSON prints a JSON text with a blank after each comma and colon and none
+// elsewhere, as StarRocks does.
+func appendJSON(b, text []byte) []byte {
+	inString := false
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case inString:
+			if b = append(b, c); c == '\\' && i+1 < len(text) {
+				i++
+				b = append(b, text[i])
+			}
+			inString = c != '"'
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+		case c == ',' || c == ':':
+			b = append(b, c, ' ')
+		default:
+			b = append(b, c)
+			inString = c == '"'
+		}
+	}
+	return b
 }
 
 // appendQuoted escapes the quote and the backslash with a backslash.

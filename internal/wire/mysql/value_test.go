@@ -147,6 +147,7 @@ func TestNumbersAndTimesAsText(t *testing.T) {
 		{micros(lake.Timestamp, -62167219200_000000), "0000-01-01 00:00:00"},
 		{micros(lake.Timestamp, -62167219200_000001), "-0001-12-31 23:59:59.999999"},
 		{micros(lake.Timestamp, 253402300800_000000), "10000-01-01 00:00:00"},
+		{lake.Vector{Type: kind(lake.JSON), Data: []lake.String{lake.MakeString([]byte(`{"a":[1 ,{"b:,\" " : "x"}]}`))}}, `{"a": [1, {"b:,\" ": "x"}]}`},
 		{lake.Vector{Type: kind(lake.Date), Data: []int32{math.MaxInt32}}, "infinity"},
 		{lake.Vector{Type: kind(lake.TimeTZ), Data: []uint64{57599 + 19800 + 30}}, "00:00:00-05:30:30"},
 	} {
