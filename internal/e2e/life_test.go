@@ -20,7 +20,12 @@ func TestCatalogsTablesAndTheSandboxSurviveAKill(t *testing.T) {
 	user := l.prepare()
 	db := l.db()
 	l.exec(db, catalogStatement("c", instance(), keys(user)), "CREATE DATABASE shop", "CREATE TABLE shop.t (a INT, b VARCHAR(20)) COMMENT 'kept'",
-		"INSERT INTO shop.t VALUES (1, 'one'), (2, NULL)", "SET PASSWORD = PASSWORD('s3cret')")
+		"INSERT INTO shop.t VALUES (1, 'one'), (2, NULL)",
+		"CREATE TABLE shop.full (id BIGINT AUTO_INCREMENT, d DATE DEFAULT '2024-01-01', at DATETIME DEFAULT CURRENT_TIMESTAMP, u STRING DEFAULT (uuid()), twice BIGINT AS id * 2)"+
+			" PRIMARY KEY(id, d) PARTITION BY RANGE(d) (PARTITION p1 VALUES LESS THAN ('2025-01-01'))",
+		"INSERT INTO shop.full (u) VALUES ('a'), ('b')", "ALTER TABLE shop.full ADD COLUMN more INT DEFAULT '3', DROP COLUMN u",
+		"INSERT INTO shop.full (more) VALUES (4)", "INSERT INTO shop.t WITH LABEL once VALUES (3, 'c')", "CREATE VIEW shop.v AS SELECT max(a) AS a FROM shop.t",
+		"SET PASSWORD = PASSWORD('s3cret')")
 	_ = l.stop(syscall.SIGKILL)
 	l.start()
 	if _, err := value(l.db(), "SELECT 1"); err == nil || !strings.HasPrefix(err.Error(), "Access denied for user 'root' (using password: NO)") {
@@ -31,12 +36,24 @@ func TestCatalogsTablesAndTheSandboxSurviveAKill(t *testing.T) {
 	db = l.open("root:s3cret@tcp(" + l.ready["mysql"] + ")/")
 	for query, want := range map[string]string{
 		fmt.Sprintf(total, "c"):                            "6 31.5",
-		"SELECT concat(count(*), ' ', max(b)) FROM shop.t": "2 one",
-		"SELECT TABLE_COMMENT FROM information_schema.tables WHERE TABLE_SCHEMA = 'shop' LIMIT 1": "kept",
+		"SELECT concat(count(*), ' ', max(b)) FROM shop.t": "3 one",
+		"SELECT concat(count(*), ' ', sum(twice), ' ', sum(more), ' ', count(at)) FROM shop.full": "3 12 10 3",
+		"SELECT a FROM shop.v": "3",
+		"SELECT TABLE_COMMENT FROM information_schema.tables WHERE TABLE_SCHEMA = 'shop' AND TABLE_NAME = 't'": "kept",
 	} {
 		if got, err := value(db, query); err != nil || got != want {
 			t.Errorf("%s\ngot %q, %v, want %q", query, got, err, want)
 		}
+	}
+	if _, err := db.Exec("INSERT INTO shop.t WITH LABEL once VALUES (3, 'c')"); err == nil {
+		t.Error("the label is forgotten")
+	}
+	if _, err := db.Exec("INSERT INTO shop.full (d) VALUES ('2025-01-01')"); err == nil {
+		t.Error("the partitions are forgotten")
+	}
+	l.exec(db, "INSERT INTO shop.full (more) VALUES (5)")
+	if got, err := value(db, "SELECT concat(count(DISTINCT id), ' ', max_by(more, id)) FROM shop.full"); err != nil || got != "4 5" {
+		t.Errorf("ids and the row with the last one: %q, %v", got, err)
 	}
 	c := iam.NewFromConfig(l.as(rootKeys[home]))
 	if _, err := c.GetRole(context.Background(), &iam.GetRoleInput{RoleName: aws.String("s3_assumed_role")}); err != nil {

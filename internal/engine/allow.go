@@ -93,11 +93,11 @@ func (t *Tree) deny(offset int, format string, args ...any) *sqlerr.Error {
 }
 
 func (t *Tree) checkName(r NameRef) error {
-	whole := strings.Join(r.parts(), ".")
+	whole := strings.Join(r.Parts(), ".")
 	if r.quoted || r.Offset < 0 {
 		return t.deny(r.Offset, "a table must be named, not given as a string: %s", whole)
 	}
-	for _, part := range r.parts() {
+	for _, part := range r.Parts() {
 		if isFile(part) {
 			return t.deny(r.Offset, "a file cannot be read by its path: %s", part)
 		}

@@ -292,7 +292,7 @@ func (t *Tree) table(n node, in *scope) {
 	}
 	parts, length := scanName(t.Text, ref.Offset)
 	ref.Length = length
-	ref.quoted = strings.Join(parts, "\x00") != strings.Join(ref.parts(), "\x00")
+	ref.quoted = strings.Join(parts, "\x00") != strings.Join(ref.Parts(), "\x00")
 	t.Names = append(t.Names, ref)
 }
 
@@ -316,8 +316,8 @@ func (t *Tree) refuse(n node, format string, args ...any) {
 	t.refused = append(t.refused, e)
 }
 
-// parts are the parts of the name that are there.
-func (r NameRef) parts() []string {
+// Parts are the parts of the name that are there, catalog first.
+func (r NameRef) Parts() []string {
 	var list []string
 	for _, p := range []string{r.Catalog, r.Schema, r.Table} {
 		if p != "" {

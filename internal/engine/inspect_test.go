@@ -111,7 +111,7 @@ func TestNamesStandWhereTheTextHasThem(t *testing.T) {
 				if n.Alias != "" {
 					alias = " as " + n.Alias
 				}
-				fmt.Fprintf(&out, "  %d: %s = %s%s\n", n.Offset, query[n.Offset:n.Offset+n.Length], strings.Join(n.parts(), " . "), alias)
+				fmt.Fprintf(&out, "  %d: %s = %s%s\n", n.Offset, query[n.Offset:n.Offset+n.Length], strings.Join(n.Parts(), " . "), alias)
 			}
 		}
 		return out.String()

@@ -47,6 +47,13 @@ func Unsplice(edits []Edit, offset int) int {
 	return offset - shift
 }
 
+// Spliced tells whether an offset in Splice's result lies in what an edit has
+// put there.
+func Spliced(edits []Edit, offset int) bool {
+	at := Unsplice(edits, offset)
+	return slices.ContainsFunc(edits, func(e Edit) bool { return e.Offset == at && e.Text != "" })
+}
+
 // Replace gives the edits that put subquery, a SELECT without parentheses, in
 // the place of name r. The subquery keeps the name's last part as its alias,
 // and columns qualified by the whole name lose the rest of it.
@@ -63,7 +70,7 @@ func (t *Tree) Replace(r NameRef, subquery string) []Edit {
 		e.Text = " FROM " + e.Text // no blank need stand before a quoted name
 	}
 	edits := []Edit{e}
-	if prefix := r.parts(); len(prefix) > 1 && r.Alias == "" {
+	if prefix := r.Parts(); len(prefix) > 1 && r.Alias == "" {
 		for _, c := range t.Columns {
 			edits = append(edits, t.shorten(c, prefix)...)
 		}

@@ -2,9 +2,8 @@ package session
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"strconv"
+	"errors"
+	"slices"
 	"strings"
 
 	"lakeport/internal/catalog"
@@ -83,359 +82,271 @@ func (c *session) createTable(ctx context.Context, st *syntax.CreateTable, text 
 	if err != nil {
 		return err
 	}
+	n.temporary = st.Temporary
 	if err := c.creatable(ctx, n, st, text); err != nil {
 		return err
 	}
-	if err := c.hasTable(ctx, n); err == nil {
-		if st.IfNotExists {
+	if taken, err := c.taken(ctx, n); err != nil || taken {
+		if err == nil && st.IfNotExists {
 			return ok(w, "CREATE TABLE")
 		}
-		return sqlerr.New(sqlerr.Exists, "Table '%s' already exists", n.table).With(sqlerr.TableExists)
-	} else if !sqlerr.Is(err, sqlerr.NotFound) {
-		return err
+		return errors.Join(err, tableExists(n))
 	}
 	var affected int64
-	if !st.Query.IsZero() {
+	switch {
+	case !st.Query.IsZero():
 		affected, err = c.createAs(ctx, n, st, text)
-	} else {
-		err = c.createColumns(ctx, n, st, text)
+	case !st.Like.IsZero():
+		err = c.createLike(ctx, n, st, text)
+	default:
+		var d *definition
+		if d, err = define(st, text); err == nil {
+			err = c.declare(ctx, d, st.Columns, text)
+		}
+		if err == nil {
+			err = c.complete(ctx, n, d, st, text)
+		}
+		if err == nil {
+			err = c.atomically(ctx, func() error { return c.make(ctx, n, d) })
+		}
 	}
 	if err != nil {
 		return err
 	}
-	return w.Done(wire.Done{Tag: "CREATE TABLE", Affected: affected})
+	return w.Done(wire.Done{Tag: "CREATE TABLE", Affected: affected, Warnings: len(c.warnings)})
+}
+
+func tableExists(n tableName) error {
+	return sqlerr.New(sqlerr.Exists, "Table '%s' already exists", n.table).With(sqlerr.TableExists)
+}
+
+// taken tells whether a new table or view cannot have the name. A temporary
+// table may hide another of its name.
+func (c *session) taken(ctx context.Context, n tableName) (bool, error) {
+	found, err := c.hasTable(ctx, n)
+	if sqlerr.Is(err, sqlerr.NotFound) {
+		return false, nil
+	}
+	if n.temporary && !found.temporary {
+		return false, err
+	}
+	if !n.temporary && found.temporary { // see past it
+		return c.exists(ctx, "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ?", engine.Catalog, n.database, n.table)
+	}
+	return true, err
 }
 
 // creatable refuses what CREATE TABLE does not do yet, by name and place.
 func (c *session) creatable(ctx context.Context, n tableName, st *syntax.CreateTable, text string) error {
-	if err := onlyInternal(n.catalog, "CREATE TABLE"); err != nil {
-		return err
-	}
-	found, err := c.hasSchema(ctx, n.database)
-	if err == nil && !found {
-		err = sqlerr.New(sqlerr.NotFound, "Unknown database '%s'", n.database).With(sqlerr.BadDB)
-	}
-	if err != nil {
+	if err := c.inDatabase(ctx, n, "CREATE TABLE"); err != nil {
 		return err
 	}
 	refuse := func(what string, pos syntax.Pos) error {
 		return sqlerr.New(sqlerr.Unsupported, "%s is not built yet", what).WithPos(text, int(pos))
 	}
 	switch {
-	case st.Temporary:
-		return refuse("CREATE TEMPORARY TABLE", st.Pos)
-	case !st.Like.IsZero():
-		return refuse("CREATE TABLE LIKE", st.Like.Start())
 	case st.Engine != "" && !strings.EqualFold(st.Engine, "olap") && !strings.EqualFold(st.Engine, "innodb"):
 		return refuse("ENGINE = "+st.Engine, st.Pos)
 	case st.Key != nil && st.Key.Model == "AGGREGATE":
 		return refuse("AGGREGATE KEY", st.Key.Pos)
 	case len(st.Rollups) > 0:
 		return refuse("ROLLUP", st.Rollups[0].Pos)
-	case st.PartitionBy != nil && len(st.PartitionBy.Definitions) > 0 && !st.Query.IsZero():
-		return refuse("CREATE TABLE … AS with listed partitions", st.PartitionBy.Pos)
 	}
-	seen := map[string]bool{}
-	for _, col := range st.Columns {
-		name := strings.ToLower(col.Name.Name)
-		if seen[name] {
-			return sqlerr.New(sqlerr.Exists, "Duplicate column name '%s'", col.Name.Name).With(sqlerr.Code{MySQL: 1060, State: "42S21"}).WithPos(text, int(col.Name.Pos))
+	return c.tableProperties(st.Properties, text)
+}
+
+// inDatabase fails unless a table or view may be made in the database of n.
+func (c *session) inDatabase(ctx context.Context, n tableName, what string) error {
+	if err := onlyInternal(n.catalog, what); err != nil {
+		return err
+	}
+	if n.informationSchema() {
+		return sqlerr.New(sqlerr.Denied, "%s cannot be changed", strings.ToLower(n.database))
+	}
+	found, err := c.hasSchema(ctx, n.database)
+	if err == nil && !found {
+		err = sqlerr.New(sqlerr.NotFound, "Unknown database '%s'", n.database).With(sqlerr.BadDB)
+	}
+	return err
+}
+
+// properties of tables that StarRocks documents ("CREATE TABLE"). One process
+// without replicas and tiers has no use for them: they are kept, shown, and
+// told by SHOW WARNINGS.
+var knownProperties = strings.Fields(`replication_num storage_medium storage_cooldown_ttl storage_cooldown_time partition_live_number partition_ttl
+partition_ttl_number partition_retention_condition bloom_filter_columns bloom_filter_fpp colocate_with compression enable_persistent_index
+persistent_index_type replicated_storage fast_schema_evolution in_memory write_quorum storage_volume bucket_size light_schema_change
+unique_constraints foreign_key_constraints primary_index_cache_expire_sec storage_format storage_type mutable_bucket_num
+base_compaction_forbidden_time_ranges labels.location binlog_enable binlog_ttl_second binlog_max_size file_bundling flat_json.enable
+flat_json.null.factor flat_json.sparsity.factor flat_json.column.max table_query_timeout default.replication_num default.storage_medium
+datacache.enable datacache.partition_duration enable_async_write_back
+dynamic_partition.enable dynamic_partition.time_unit dynamic_partition.time_zone dynamic_partition.start dynamic_partition.end
+dynamic_partition.prefix dynamic_partition.buckets dynamic_partition.replication_num dynamic_partition.history_partition_num
+dynamic_partition.start_day_of_week dynamic_partition.start_day_of_month`)
+
+// tableProperties refuses what StarRocks does not know, and warns of what has
+// no effect here.
+func (c *session) tableProperties(list syntax.Properties, text string) error {
+	var idle []string
+	for _, p := range list {
+		key := p.Key.Value
+		if !slices.Contains(knownProperties, key) {
+			e := sqlerr.New(sqlerr.Invalid, "Unknown properties: {%s=%s}", key, p.Value.Value).WithPos(text, int(p.Key.Pos))
+			if near := sqlerr.Nearest(key, knownProperties); near != "" {
+				e.WithHint("did you mean %s?", near)
+			}
+			return e
 		}
-		seen[name] = true
-		switch {
-		case col.AutoIncrement:
-			return refuse("AUTO_INCREMENT", col.Name.Pos)
-		case !col.Generated.IsZero():
-			return refuse("a generated column", col.Generated.Pos)
-		case col.Aggregate != "":
-			return refuse("aggregate type "+col.Aggregate, col.Name.Pos)
-		case strings.HasPrefix(col.Name.Name, "__op") || strings.HasPrefix(col.Name.Name, "__row"):
-			return sqlerr.New(sqlerr.Invalid, "column names that start with __op or __row are reserved").WithPos(text, int(col.Name.Pos))
+		if key != "replication_num" { // which every sample gives
+			idle = append(idle, key)
 		}
+	}
+	if len(idle) > 0 {
+		c.warn("Warning", "accepted without effect: "+strings.Join(idle, ", "), 1064)
 	}
 	return nil
 }
 
-// define gathers what the engine does not keep.
-func define(st *syntax.CreateTable, text string) (*definition, error) {
-	d := &definition{Model: "DUPLICATE"}
-	if st.Comment != nil {
-		d.Comment = st.Comment.Value
-	}
-	if st.Key != nil {
-		d.Model = st.Key.Model
-		for i, k := range st.Key.Columns {
-			if len(st.Columns) > 0 && (i >= len(st.Columns) || !strings.EqualFold(st.Columns[i].Name.Name, k.Name)) {
-				return nil, sqlerr.New(sqlerr.Invalid, "key columns must be the first columns of the table, in order; %s is not column %d", k.Name, i+1).WithPos(text, int(k.Pos))
+// complete checks a definition as a whole and gives it its partitions.
+func (c *session) complete(ctx context.Context, n tableName, d *definition, st *syntax.CreateTable, text string) error {
+	auto := 0
+	for i := range d.Columns {
+		if i < len(st.Columns) && st.Columns[i].AutoIncrement {
+			if auto++; auto > 1 || n.temporary {
+				what := map[bool]string{true: "a second AUTO_INCREMENT column", false: "AUTO_INCREMENT in a temporary table"}[auto > 1]
+				return sqlerr.New(sqlerr.Unsupported, "%s is not supported", what).WithPos(text, int(st.Columns[i].Name.Pos))
 			}
-			d.Keys = append(d.Keys, k.Name)
+			d.Columns[i].AutoIncrement = sequenceName(n)
 		}
 	}
-	for _, col := range st.Columns {
-		if st.Key == nil && col.PrimaryKey {
-			d.Model, d.Keys = "PRIMARY", append(d.Keys, col.Name.Name)
-		} else if st.Key == nil && col.Key {
-			d.Keys = append(d.Keys, col.Name.Name)
-		}
+	if err := d.finish(st, text); err != nil {
+		return err
 	}
-	if st.Key == nil && len(d.Keys) == 0 && len(st.OrderBy) == 0 {
-		d.Keys = sortedBy(st.Columns)
+	return c.partition(ctx, d, st.PartitionBy, text)
+}
+
+// make creates the engine's table of a definition.
+func (c *session) make(ctx context.Context, n tableName, d *definition) error {
+	if err := c.sequences(ctx, n, d); err != nil {
+		return err
 	}
-	if st.PartitionBy != nil {
-		items := make([]string, len(st.PartitionBy.Items))
-		for i, it := range st.PartitionBy.Items {
-			items[i] = it.Text
-		}
-		d.Partition = strings.Join(items, ", ")
-		if st.PartitionBy.Kind != "" {
-			d.Partition = st.PartitionBy.Kind + "(" + d.Partition + ")"
-		}
+	head := "CREATE"
+	if n.temporary {
+		head, c.temporaries = "CREATE TEMP", true
 	}
-	if x := st.Distribution; x != nil {
-		d.Distribution = "RANDOM"
-		if x.Hash != nil {
-			d.Distribution = "HASH(" + backquoted(x.Hash) + ")"
-		}
-		if x.Buckets > 0 {
-			d.Distribution += " BUCKETS " + strconv.Itoa(x.Buckets)
-		}
+	if _, err := c.conn.Exec(ctx, d.create(head, n.internal())); err != nil {
+		return err
 	}
-	for _, k := range st.OrderBy {
-		d.OrderBy = append(d.OrderBy, k.Column.Name)
+	return c.remember(ctx, n, d)
+}
+
+// createLike copies a table's definition without its rows.
+func (c *session) createLike(ctx context.Context, n tableName, st *syntax.CreateTable, text string) error {
+	like, err := c.name(st.Like)
+	if err == nil {
+		err = onlyInternal(like.catalog, "CREATE TABLE LIKE a table")
+	}
+	if err != nil {
+		return err
+	}
+	t, err := c.describeInternal(ctx, like)
+	switch {
+	case err != nil:
+		return sqlerr.From(err).WithPos(text, int(st.Like.Start()))
+	case t.isView():
+		return sqlerr.New(sqlerr.Invalid, "'%s' is a view: CREATE TABLE LIKE copies tables", like.table).WithPos(text, int(st.Like.Start()))
+	}
+	d := t.def.clone()
+	for i := range d.Columns {
+		if col := &d.Columns[i]; col.AutoIncrement != "" {
+			col.AutoIncrement, col.DefaultSQL = sequenceName(n), ""
+		}
 	}
 	for _, p := range st.Properties {
-		d.Properties = append(d.Properties, [2]string{p.Key.Value, p.Value.Value})
+		d.setProperty(p.Key.Value, p.Value.Value)
 	}
-	return d, nil
+	return c.atomically(ctx, func() error { return c.make(ctx, n, d) })
 }
 
-// sortedBy chooses the duplicate key of a table that names none: its first
-// columns, three at most, up to the first string, before the first whose type
-// cannot be a key (starrocks.io, "Duplicate Key table").
-func sortedBy(columns []syntax.ColumnDef) []string {
-	var keys []string
-	for _, col := range columns {
-		if len(keys) == 3 || !keyType(col.Type) {
-			break
-		}
-		keys = append(keys, col.Name.Name)
-		if col.Type.Name == "VARCHAR" || col.Type.Name == "STRING" {
-			break
+func (d *definition) setProperty(key, value string) {
+	for i := range d.Properties {
+		if d.Properties[i][0] == key {
+			d.Properties[i][1] = value
+			return
 		}
 	}
-	return keys
+	d.Properties = append(d.Properties, [2]string{key, value})
 }
 
-// keyType tells whether a column of the type may be part of a key.
-func keyType(t syntax.Type) bool {
-	switch t.Name {
-	case "", "FLOAT", "DOUBLE", "JSON", "ARRAY", "MAP", "STRUCT", "BINARY", "VARBINARY":
-		return false
-	}
-	return true
-}
-
-func backquoted(names []syntax.Ident) string {
-	out := make([]string, len(names))
-	for i, n := range names {
-		out[i] = n.String()
-	}
-	return strings.Join(out, ", ")
-}
-
-func (c *session) createColumns(ctx context.Context, n tableName, st *syntax.CreateTable, text string) error {
-	d, err := define(st, text)
-	if err != nil {
-		return err
-	}
-	isKey := map[string]bool{}
-	for _, k := range d.Keys {
-		isKey[strings.ToLower(k)] = true
-	}
-	parts := make([]string, len(st.Columns))
-	types := map[string]lake.Type{}
-	for i, col := range st.Columns {
-		said, sql, typ, err := c.column(ctx, col, text)
-		if err != nil {
-			return err
-		}
-		if isKey[strings.ToLower(col.Name.Name)] {
-			if !keyType(col.Type) {
-				return sqlerr.New(sqlerr.Invalid, "column %s of type %s cannot be a key", col.Name.Name, col.Type.Name).WithPos(text, int(col.Type.Pos))
-			}
-			if d.Model == "PRIMARY" && !said.NotNull {
-				said.NotNull = true
-				sql += " NOT NULL"
-			}
-		}
-		d.Columns = append(d.Columns, said)
-		parts[i], types[strings.ToLower(col.Name.Name)] = sql, typ
-	}
-	if d.Partitions, err = partitionsOf(st, types, text); err != nil {
-		return err
-	}
-	if where := belongs(d.Partitions); where != "" {
-		parts = append(parts, "CHECK ("+where+")")
-	}
-	return c.atomically(ctx, func() error {
-		if _, err := c.conn.Exec(ctx, "CREATE TABLE "+n.internal()+" ("+strings.Join(parts, ", ")+")"); err != nil {
-			return err
-		}
-		return c.comment(ctx, n, d)
-	})
-}
-
-// column spells a column for the engine. A declared length becomes a check, so
-// that a value that is too long is refused as StarRocks refuses it.
-func (c *session) column(ctx context.Context, col syntax.ColumnDef, text string) (declared, string, lake.Type, error) {
-	t, spelled, err := columnType(col.Type)
-	if err != nil {
-		return declared{}, "", t, sqlerr.From(err).WithPos(text, int(col.Type.Pos))
-	}
-	said := declared{Name: col.Name.Name, Type: spelled, NotNull: col.Null == syntax.NotNull}
-	name := lake.QuoteName(col.Name.Name)
-	sql := name + " " + t.String()
-	if said.NotNull {
-		sql += " NOT NULL"
-	}
-	if col.Comment != nil {
-		said.Comment = col.Comment.Value
-	}
-	if !col.Default.IsZero() {
-		value, err := c.defaultValue(ctx, col.Default, t, text)
-		if err != nil {
-			return said, "", t, err
-		}
-		shown := col.Default.Text
-		if v, literal := col.Default.Literal(); literal {
-			shown = v
-		}
-		said.Default = &shown
-		sql += " DEFAULT " + value
-	}
-	if n := length(col.Type); n > 0 {
-		measure := "strlen"
-		if t.Kind == lake.Blob {
-			measure = "octet_length"
-		}
-		sql += fmt.Sprintf(" CHECK (%s(%s) <= %d)", measure, name, n)
-	}
-	return said, sql, t, nil
-}
-
-// The longest strings that a column may hold, in bytes (starrocks.io, "CHAR"
-// and "VARCHAR").
-const (
-	maxChar    = 255
-	maxVarchar = 1048576
-)
-
-// length is the declared length of a string in bytes, 0 if it has none.
-func length(t syntax.Type) int {
-	switch t.Name {
-	case "CHAR", "VARCHAR", "BINARY", "VARBINARY":
-		if len(t.Args) > 0 {
-			return max(t.Args[0], 0)
-		}
-	}
-	if t.Name == "CHAR" || t.Name == "VARCHAR" {
-		return 1 // StarRocks' VARCHAR without a length
-	}
-	return 0
-}
-
-// defaultValue translates and checks a DEFAULT: a literal or a function.
-func (c *session) defaultValue(ctx context.Context, f syntax.Fragment, t lake.Type, text string) (string, error) {
-	if strings.EqualFold(f.Text, "NULL") {
-		return "NULL", nil
-	}
-	if v, literal := f.Literal(); literal && !strings.EqualFold(f.Text, "CURRENT_TIMESTAMP") {
-		return "CAST(" + lake.QuoteString(v) + " AS " + t.String() + ")", nil
-	}
-	out, err := c.condition(ctx, ", ", f, text)
-	return "(" + out + ")", err
-}
-
-// columnType gives the engine's type of a column, with StarRocks' own spelling
-// beside it.
-func columnType(t syntax.Type) (lake.Type, string, error) {
-	typ, err := dialect.TypeOf(t)
-	if err == nil && t.Unsigned {
-		err = sqlerr.New(sqlerr.Unsupported, "UNSIGNED is not a StarRocks column type").WithHint("use the next larger type")
-	}
-	if err != nil {
-		return lake.Type{}, "", err
-	}
-	switch t.Name {
-	case "CHAR", "VARCHAR", "BINARY", "VARBINARY":
-		n := length(t)
-		if limit := map[bool]int{true: maxChar, false: maxVarchar}[t.Name == "CHAR"]; n > limit {
-			return lake.Type{}, "", sqlerr.New(sqlerr.Invalid, "%s(%d): the length must be 1 to %d bytes", t.Name, n, limit)
-		}
-		switch {
-		case n == 0 && t.Name != "CHAR" && t.Name != "VARCHAR":
-		case len(t.Args) > 0 && t.Args[0] < 0: // VARCHAR(*)
-			return typ, "varchar(1048576)", nil
-		default:
-			return typ, fmt.Sprintf("%s(%d)", strings.ToLower(t.Name), n), nil
-		}
-	}
-	return typ, dialect.TypeName(typ, false), nil
-}
-
-// createAs is CREATE TABLE … AS: the types are the query's.
-func (c *session) createAs(ctx context.Context, n tableName, st *syntax.CreateTable, text string) (int64, error) {
-	d, err := define(st, text)
-	if err != nil {
-		return 0, err
-	}
+// createAs is CREATE TABLE … AS: the types are the query's, and its rows go
+// the way of an INSERT.
+func (c *session) createAs(ctx context.Context, n tableName, st *syntax.CreateTable, text string) (affected int64, err error) {
 	for _, col := range st.Columns {
 		if col.Type.Name != "" {
 			return 0, sqlerr.New(sqlerr.Invalid, "CREATE TABLE … AS takes its types from the query; name the columns only").WithPos(text, int(col.Type.Pos))
 		}
+	}
+	d, err := define(st, text)
+	if err != nil {
+		return 0, err
 	}
 	p, err := c.plan(ctx, st.Query, text)
 	if err != nil {
 		return 0, err
 	}
 	defer p.close()
-	names := ""
-	if len(st.Columns) > 0 {
-		list := make([]string, len(st.Columns))
-		for i, col := range st.Columns {
-			list[i] = lake.QuoteName(col.Name.Name)
-		}
-		names = " (" + strings.Join(list, ", ") + ")"
+	names := make([]syntax.Ident, len(st.Columns))
+	for i, col := range st.Columns {
+		names[i] = col.Name
 	}
-	var affected int64
+	if d.Columns, err = c.selected(ctx, p, names, text); err != nil {
+		return 0, err
+	}
+	if err := c.complete(ctx, n, d, st, text); err != nil {
+		return 0, err
+	}
 	err = c.atomically(ctx, func() error {
-		if affected, err = c.conn.Exec(ctx, p.behind("CREATE TABLE "+n.internal()+names+" AS ")); err != nil {
-			return p.explain(ctx, err)
-		}
-		if err := c.comment(ctx, n, d); err != nil {
+		if err := c.make(ctx, n, d); err != nil {
 			return err
 		}
-		for _, k := range d.Keys {
-			if d.Model != "PRIMARY" {
-				break
-			}
-			if _, err := c.conn.Exec(ctx, "ALTER TABLE "+n.internal()+" ALTER COLUMN "+lake.QuoteName(k)+" SET NOT NULL"); err != nil {
-				return err
-			}
-		}
-		return nil
+		affected, err = c.load(ctx, load{into: &described{name: n, def: d}, columns: d.Columns}, p)
+		return err
 	})
-	return affected, err
+	if err != nil {
+		return 0, filtered(p.explain(ctx, err))
+	}
+	return affected, nil
 }
 
-// comment stores a table's definition with it.
-func (c *session) comment(ctx context.Context, n tableName, d *definition) error {
-	text, err := json.Marshal(d)
+// selected declares a column for each of a query's, under names if any are
+// given.
+func (c *session) selected(ctx context.Context, p *plan, names []syntax.Ident, text string) ([]declared, error) {
+	st, err := c.conn.Prepare(ctx, p.sql)
 	if err != nil {
-		return err
+		p.before = 0
+		return nil, p.explain(ctx, err)
 	}
-	_, err = c.conn.Exec(ctx, "COMMENT ON TABLE "+n.internal()+" IS "+lake.QuoteString(string(text)))
-	return err
+	defer st.Close()
+	columns := st.Columns()
+	if len(names) > 0 && len(names) != len(columns) {
+		return nil, sqlerr.New(sqlerr.Invalid, "%d column names for a query of %d columns", len(names), len(columns)).
+			With(sqlerr.Code{MySQL: 1353, State: "HY000"}).WithPos(text, int(names[0].Pos))
+	}
+	d := &definition{}
+	for i, col := range columns {
+		at := syntax.Pos(p.offset)
+		if len(names) > 0 {
+			col.Name, at = names[i].Name, names[i].Pos
+		}
+		if d.index(col.Name) >= 0 {
+			return nil, sqlerr.New(sqlerr.Exists, "Duplicate column name '%s'", col.Name).With(sqlerr.Code{MySQL: 1060, State: "42S21"}).WithPos(text, int(at))
+		}
+		if col.Type.Kind == lake.Invalid {
+			col.Type = lake.Type{Kind: lake.Varchar}
+		}
+		d.Columns = append(d.Columns, declared{Name: col.Name, Type: dialect.TypeName(col.Type, false), Engine: col.Type.String()})
+	}
+	return d.Columns, nil
 }
 
 // atomically runs f in the open transaction, or in one of its own.
@@ -446,23 +357,27 @@ func (c *session) atomically(ctx context.Context, f func() error) error {
 	return c.conn.InTx(ctx, func(*engine.Conn) error { return f() })
 }
 
-func (c *session) dropTable(ctx context.Context, st *syntax.DropTable, w wire.ResultWriter) error {
+func (c *session) dropTable(ctx context.Context, st *syntax.DropTable, text string, w wire.ResultWriter) error {
+	var tables []*described
+	for _, q := range st.Tables {
+		t, err := c.droppable(ctx, q, "DROP TABLE")
+		if err == nil && st.Temporary && !t.name.temporary {
+			err = unknownTable(t.name)
+		}
+		if sqlerr.Is(err, sqlerr.NotFound) && st.IfExists {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if t.isView() {
+			return sqlerr.New(sqlerr.Invalid, "'%s.%s' is a view", t.name.database, t.name.table).WithHint("use DROP VIEW").WithPos(text, int(q.Start()))
+		}
+		tables = append(tables, t)
+	}
 	err := c.atomically(ctx, func() error {
-		for _, q := range st.Tables {
-			n, err := c.name(q)
-			if err == nil {
-				err = onlyInternal(n.catalog, "DROP TABLE")
-			}
-			if err == nil {
-				err = c.hasTable(ctx, n)
-			}
-			if sqlerr.Is(err, sqlerr.NotFound) && st.IfExists {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if _, err := c.conn.Exec(ctx, "DROP TABLE "+n.internal()); err != nil {
+		for _, t := range tables {
+			if err := c.drop(ctx, t); err != nil {
 				return err
 			}
 		}
@@ -472,4 +387,31 @@ func (c *session) dropTable(ctx context.Context, st *syntax.DropTable, w wire.Re
 		return err
 	}
 	return ok(w, "DROP TABLE")
+}
+
+func (c *session) droppable(ctx context.Context, q syntax.QualifiedName, what string) (*described, error) {
+	n, err := c.name(q)
+	if err == nil {
+		err = onlyInternal(n.catalog, what)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.describeInternal(ctx, n)
+}
+
+// drop takes a table away, and the sequence of its AUTO_INCREMENT column.
+func (c *session) drop(ctx context.Context, t *described) error {
+	if _, err := c.conn.Exec(ctx, "DROP TABLE "+t.name.internal()); err != nil {
+		return err
+	}
+	for _, col := range t.def.Columns {
+		if col.AutoIncrement == "" {
+			continue
+		}
+		if _, err := c.conn.Exec(ctx, "DROP SEQUENCE "+col.AutoIncrement); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -2,10 +2,8 @@ package session
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"lakeport/internal/lake"
@@ -19,7 +17,7 @@ import (
 const stage = "temp.main.lakeport_stage"
 
 // target opens the internal table that a statement changes.
-func (c *session) target(ctx context.Context, q syntax.QualifiedName, what string) (*described, error) {
+func (c *session) target(ctx context.Context, q syntax.QualifiedName, what, text string) (*described, error) {
 	n, err := c.name(q)
 	if err == nil {
 		err = onlyInternal(n.catalog, what)
@@ -30,248 +28,121 @@ func (c *session) target(ctx context.Context, q syntax.QualifiedName, what strin
 	if n.informationSchema() {
 		return nil, sqlerr.New(sqlerr.Denied, "information_schema cannot be changed")
 	}
-	return c.describeInternal(ctx, n)
-}
-
-func (c *session) insert(ctx context.Context, st *syntax.Insert, text string, w wire.ResultWriter) error {
-	refuse := func(what string, pos syntax.Pos) error {
-		return sqlerr.New(sqlerr.Unsupported, "%s is not built yet", what).WithPos(text, int(pos))
+	t, err := c.describeInternal(ctx, n)
+	if err == nil && t.isView() {
+		err = sqlerr.New(sqlerr.Invalid, "'%s.%s' is a view: %s changes tables", n.database, n.table, what).
+			With(sqlerr.Code{MySQL: 1347, State: "HY000"}).WithPos(text, int(q.Start()))
 	}
-	switch {
-	case !st.With.IsZero():
-		return refuse("WITH before INSERT", st.With.Pos)
-	case len(st.Static) > 0:
-		return refuse("INSERT into partitions by value", st.Pos)
-	case st.Label != nil:
-		return refuse("INSERT WITH LABEL", st.Label.Pos)
-	}
-	t, err := c.target(ctx, st.Table, "INSERT")
-	if err != nil {
-		return err
-	}
-	names, err := t.insertColumns(st, text)
-	if err != nil {
-		return err
-	}
-	where, err := t.within(st.Partitions, text)
-	if err != nil {
-		return err
-	}
-	p, err := c.plan(ctx, st.Query, text)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	var affected int64
-	err = c.atomically(ctx, func() error {
-		outside, err := c.outside(ctx, t, where)
-		if err != nil {
-			return err
-		}
-		if st.Overwrite {
-			if _, err := c.conn.Exec(ctx, "DELETE FROM "+t.name.internal()+only(where)); err != nil {
-				return err
-			}
-		}
-		if t.def.upserts() {
-			affected, err = c.upsert(ctx, t, names, st.ByName, p)
-		} else {
-			affected, err = c.conn.Exec(ctx, p.behind("INSERT INTO "+t.name.internal()+into(names, st.ByName)))
-		}
-		if err != nil {
-			return err
-		}
-		if now, err := c.outside(ctx, t, where); err != nil || now != outside {
-			return errors.Join(err, sqlerr.New(sqlerr.Invalid, "Insert has filtered data: a row does not belong to the named partitions").With(sqlerr.Filtered))
-		}
-		return nil
-	})
-	if err != nil {
-		return filtered(p.explain(ctx, err))
-	}
-	return w.Done(wire.Done{Tag: "INSERT", Affected: affected, Info: insertInfo()})
-}
-
-// only restricts a change to the rows of a condition, all if it is "".
-func only(where string) string {
-	if where == "" {
-		return ""
-	}
-	return " WHERE " + where
-}
-
-// outside counts the rows that a condition leaves out: an INSERT into named
-// partitions may not add to them.
-func (c *session) outside(ctx context.Context, t *described, where string) (int64, error) {
-	if where == "" {
-		return 0, nil
-	}
-	rows, err := c.conn.Query(ctx, "SELECT count(*) FROM "+t.name.internal()+" WHERE NOT ("+where+")")
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	chunk, err := rows.Next(ctx)
-	if err != nil || chunk == nil {
-		return 0, err
-	}
-	return chunk.Columns[0].Data.([]int64)[0], nil
-}
-
-// insertInfo is what StarRocks says of a finished INSERT.
-func insertInfo() string {
-	return fmt.Sprintf("{'label':'insert_%s', 'status':'VISIBLE', 'txnId':'0'}", strings.ToLower(rand.Text()[:16]))
-}
-
-// What the engine says of rows that do not fit.
-var (
-	nullRefused  = regexp.MustCompile(`NOT NULL constraint failed: .*\.(.+)$`)
-	longRefused  = regexp.MustCompile(`CHECK\(\((?:strlen|octet_length)\((.+)\) <= (\d+)\)\)`)
-	countRefused = regexp.MustCompile(`expected (\d+) columns? but (\d+) values?|has (\d+) columns? but (\d+) values?`)
-)
-
-// filtered words a refused row as StarRocks' strict mode does.
-func filtered(err error) error {
-	e := sqlerr.From(err)
-	if m := countRefused.FindStringSubmatch(e.Msg); m != nil {
-		return sqlerr.New(sqlerr.Invalid, "Inserted target column count: %s doesn't match select/value column count: %s", m[1]+m[3], m[2]+m[4]).With(sqlerr.ColumnCount)
-	}
-	if e.Kind != sqlerr.Conflict || !strings.Contains(e.Msg, "onstraint") {
-		return err
-	}
-	why := e.Msg
-	if m := nullRefused.FindStringSubmatch(why); m != nil {
-		why = "NULL value in non-nullable column '" + m[1] + "'"
-	} else if m := longRefused.FindStringSubmatch(why); m != nil {
-		why = fmt.Sprintf("a value is longer than the %s bytes of column '%s'", m[2], strings.Trim(m[1], `"`))
-	} else if strings.Contains(strings.ToLower(why), "coalesce") {
-		why = "a row belongs to none of the table's partitions"
-	}
-	return (&sqlerr.Error{Kind: sqlerr.Invalid, Msg: "Insert has filtered data: " + why, Hint: e.Hint, Err: err}).With(sqlerr.Filtered)
-}
-
-func into(names []string, byName bool) string {
-	if byName {
-		return " BY NAME "
-	}
-	return " (" + strings.Join(names, ", ") + ") "
-}
-
-// insertColumns gives the quoted columns that an INSERT fills.
-func (t *described) insertColumns(st *syntax.Insert, text string) ([]string, error) {
-	known := map[string]string{}
-	var all []string
-	for _, col := range t.columns {
-		quoted := lake.QuoteName(col.Name)
-		known[strings.ToLower(col.Name)] = quoted
-		all = append(all, quoted)
-	}
-	if len(st.Columns) == 0 {
-		return all, nil
-	}
-	var names []string
-	for _, id := range st.Columns {
-		quoted, found := known[strings.ToLower(id.Name)]
-		if !found {
-			return nil, sqlerr.New(sqlerr.NotFound, "Unknown column '%s' in '%s'", id.Name, t.name.table).With(sqlerr.BadColumn).WithPos(text, int(id.Pos))
-		}
-		names = append(names, quoted)
-	}
-	return names, nil
-}
-
-// upsert gathers the rows, drops those of the table with the same keys, and
-// inserts the last row of each key.
-func (c *session) upsert(ctx context.Context, t *described, names []string, byName bool, p *plan) (int64, error) {
-	keys := make([]string, len(t.def.Keys))
-	for i, k := range t.def.Keys {
-		keys[i] = lake.QuoteName(k)
-	}
-	key, list := strings.Join(keys, ", "), strings.Join(names, ", ")
-	for _, k := range keys {
-		if !strings.Contains(", "+strings.ToLower(list)+",", ", "+strings.ToLower(k)+",") {
-			return 0, sqlerr.New(sqlerr.Invalid, "an INSERT into a table with a primary key must give the key column %s", k)
-		}
-	}
-	var last int64
-	for i, step := range []string{
-		"CREATE OR REPLACE TEMP TABLE lakeport_stage AS SELECT " + list + " FROM " + t.name.internal() + " LIMIT 0",
-		p.behind("INSERT INTO " + stage + into(names, byName)),
-		"DELETE FROM " + t.name.internal() + " WHERE (" + key + ") IN (SELECT (" + key + ") FROM " + stage + ")",
-		"INSERT INTO " + t.name.internal() + " (" + list + ") SELECT " + list + " FROM " + stage +
-			" QUALIFY row_number() OVER (PARTITION BY " + key + " ORDER BY rowid DESC) = 1",
-		"DROP TABLE " + stage,
-	} {
-		n, err := c.conn.Exec(ctx, step)
-		if err != nil {
-			return 0, err
-		}
-		if i == 1 {
-			last = n
-		}
-	}
-	return last, nil
+	return t, err
 }
 
 // update gathers the new values by row, then writes them: the expressions may
 // read any table, also external ones.
 func (c *session) update(ctx context.Context, st *syntax.Update, text string, w wire.ResultWriter) error {
-	t, err := c.target(ctx, st.Table, "UPDATE")
+	q, change, err := c.updating(ctx, st, text)
 	if err != nil {
 		return err
 	}
-	as := rowAlias(st.Table, st.Alias)
-	q, sets := gather(st.With, as), []string{}
-	for i, set := range st.Set {
-		col, err := t.updatable(set, text)
-		if err != nil {
-			return err
-		}
-		q.own(", ").user(set.Value).own(fmt.Sprintf(" AS lakeport_%d", i))
-		sets = append(sets, fmt.Sprintf("%s = s.lakeport_%d", lake.QuoteName(col), i))
-	}
-	q.from(st.Table, as, st.From, st.Where)
-	affected, err := c.byRow(ctx, q, text, "UPDATE "+t.name.internal()+" AS t SET "+strings.Join(sets, ", ")+" FROM "+stage+" AS s WHERE t.rowid = s.lakeport_row")
+	affected, err := c.byRow(ctx, q, text, change)
 	if err != nil {
 		return filtered(err)
 	}
 	return w.Done(wire.Done{Tag: "UPDATE", Affected: affected})
 }
 
-// updatable finds the column that an assignment changes; keys stay.
-func (t *described) updatable(set syntax.Assignment, text string) (string, error) {
-	name := set.Column.Last()
-	for _, col := range t.columns {
-		if !strings.EqualFold(col.Name, name) {
+// updating gives the query that gathers the new values and the change that
+// writes them.
+func (c *session) updating(ctx context.Context, st *syntax.Update, text string) (*gathering, string, error) {
+	t, err := c.target(ctx, st.Table, "UPDATE", text)
+	if err != nil {
+		return nil, "", err
+	}
+	as := rowAlias(st.Table, st.Alias)
+	q := gather(st.With, as)
+	fresh := map[string]string{} // the value of a changed column, by its name
+	for i, set := range st.Set {
+		col, err := t.updatable(set, text)
+		if err != nil {
+			return nil, "", err
+		}
+		q.own(", ").user(set.Value).own(fmt.Sprintf(" AS lakeport_%d", i))
+		fresh[col.Name] = fmt.Sprintf("CAST(s.lakeport_%d AS %s)", i, col.Engine)
+	}
+	q.from(st.Table, as, st.From, st.Where)
+	return q, t.rewrite(fresh), nil
+}
+
+// rewrite spells the change of an UPDATE. Computed columns are computed again
+// from the row as it will be.
+func (t *described) rewrite(fresh map[string]string) string {
+	var sets, row, computed []string
+	for _, col := range t.def.Columns {
+		name := lake.QuoteName(col.Name)
+		value, changed := fresh[col.Name]
+		if changed {
+			sets = append(sets, name+" = n."+name)
+		}
+		if !changed {
+			value = "t." + name
+		}
+		if col.Generated == nil {
+			row = append(row, value+" AS "+name)
 			continue
 		}
-		if col.key && t.def.upserts() {
-			return "", sqlerr.New(sqlerr.Invalid, "%s key column %s cannot be updated", strings.ToLower(t.def.Model), col.Name).WithPos(text, int(set.Column.Start()))
-		}
-		return col.Name, nil
+		sets = append(sets, name+" = n."+name)
+		computed = append(computed, ", ("+col.Generated.SQL+") AS "+name)
 	}
-	return "", sqlerr.New(sqlerr.NotFound, "Unknown column '%s' in '%s'", name, t.name.table).With(sqlerr.BadColumn).WithPos(text, int(set.Column.Start()))
+	target := t.name.internal()
+	source := "SELECT s.lakeport_row, " + strings.Join(row, ", ") + " FROM " + stage + " AS s JOIN " + target + " AS t ON t.rowid = s.lakeport_row"
+	return "UPDATE " + target + " AS t SET " + strings.Join(sets, ", ") + " FROM (SELECT *" + strings.Join(computed, "") + " FROM (" + source + ")) AS n WHERE t.rowid = n.lakeport_row"
+}
+
+// updatable finds the column that an assignment changes; keys and computed
+// columns stay.
+func (t *described) updatable(set syntax.Assignment, text string) (declared, error) {
+	name := set.Column.Last()
+	i := t.def.index(name)
+	if i < 0 {
+		return declared{}, unknownColumn(name, "'"+t.name.table+"'", text, set.Column.Start())
+	}
+	col := t.def.Columns[i]
+	switch {
+	case t.def.isKey(name) && t.def.upserts():
+		return col, sqlerr.New(sqlerr.Invalid, "%s key column %s cannot be updated", strings.ToLower(t.def.Model), col.Name).WithPos(text, int(set.Column.Start()))
+	case col.Generated != nil:
+		return col, sqlerr.New(sqlerr.Invalid, "the generated column %s cannot be updated", col.Name).WithPos(text, int(set.Column.Start()))
+	}
+	return col, nil
 }
 
 func (c *session) delete(ctx context.Context, st *syntax.Delete, text string, w wire.ResultWriter) error {
-	t, err := c.target(ctx, st.Table, "DELETE")
+	q, change, err := c.deleting(ctx, st, text)
 	if err != nil {
 		return err
 	}
-	where, err := t.within(st.Partitions, text)
+	affected, err := c.byRow(ctx, q, text, change)
 	if err != nil {
 		return err
+	}
+	return w.Done(wire.Done{Tag: "DELETE", Affected: affected})
+}
+
+// deleting gives the query that finds the rows and the change that takes them.
+func (c *session) deleting(ctx context.Context, st *syntax.Delete, text string) (*gathering, string, error) {
+	t, err := c.target(ctx, st.Table, "DELETE", text)
+	if err != nil {
+		return nil, "", err
+	}
+	where, err := t.within(st.Partitions, text)
+	if err != nil {
+		return nil, "", err
 	}
 	if where != "" {
 		where = "(" + where + ") AND "
 	}
 	as := rowAlias(st.Table, st.Alias)
 	q := gather(st.With, as).from(st.Table, as, st.Using, st.Where)
-	affected, err := c.byRow(ctx, q, text, "DELETE FROM "+t.name.internal()+" WHERE "+where+"rowid IN (SELECT lakeport_row FROM "+stage+")")
-	if err != nil {
-		return err
-	}
-	return w.Done(wire.Done{Tag: "DELETE", Affected: affected})
+	return q, "DELETE FROM " + t.name.internal() + " WHERE " + where + "rowid IN (SELECT lakeport_row FROM " + stage + ")", nil
 }
 
 // rowAlias is the name under which the target's row is known in the statement.
@@ -365,16 +236,18 @@ func (c *session) byRow(ctx context.Context, q *gathering, text, change string) 
 }
 
 func (c *session) truncate(ctx context.Context, st *syntax.Truncate, text string, w wire.ResultWriter) error {
-	if len(st.Static) > 0 {
-		return sqlerr.New(sqlerr.Unsupported, "TRUNCATE of partitions by value is not built yet").WithPos(text, int(st.Pos))
-	}
-	t, err := c.target(ctx, st.Table, "TRUNCATE")
+	t, err := c.target(ctx, st.Table, "TRUNCATE", text)
 	if err != nil {
 		return err
 	}
 	where, err := t.within(st.Partitions, text)
 	if err != nil {
 		return err
+	}
+	if len(st.Static) > 0 {
+		if where, err = c.valued(ctx, t, st.Static, map[string]string{}, text); err != nil {
+			return err
+		}
 	}
 	if _, err := c.conn.Exec(ctx, "DELETE FROM "+t.name.internal()+only(where)); err != nil {
 		return err

@@ -133,7 +133,15 @@ func (c *session) dispatch(ctx context.Context, text string, st syntax.Statement
 	case *syntax.CreateTable:
 		return c.createTable(ctx, st, text, w)
 	case *syntax.DropTable:
-		return c.dropTable(ctx, st, w)
+		return c.dropTable(ctx, st, text, w)
+	case *syntax.AlterTable:
+		return c.alterTable(ctx, st, text, w)
+	case *syntax.CreateView:
+		return c.createView(ctx, st, text, w)
+	case *syntax.AlterView:
+		return c.alterView(ctx, st, text, w)
+	case *syntax.DropView:
+		return c.dropView(ctx, st, text, w)
 	case *syntax.Truncate:
 		return c.truncate(ctx, st, text, w)
 	case *syntax.Insert:
@@ -143,7 +151,9 @@ func (c *session) dispatch(ctx context.Context, text string, st syntax.Statement
 	case *syntax.Delete:
 		return c.delete(ctx, st, text, w)
 	case *syntax.Begin, *syntax.Commit, *syntax.Rollback:
-		return c.transaction(ctx, st, w)
+		return c.transaction(ctx, st, text, w)
+	case *syntax.Savepoint:
+		return noSavepoints(st.Pos, text)
 	case *syntax.SetVariables:
 		return c.set(ctx, st, text, w)
 	case *syntax.SetPassword:
@@ -281,22 +291,32 @@ func (c *session) killStatement(st *syntax.Kill, text string, w wire.ResultWrite
 
 // transaction answers BEGIN, COMMIT and ROLLBACK. COMMIT and ROLLBACK without
 // a transaction do nothing, as in MySQL.
-func (c *session) transaction(ctx context.Context, st syntax.Statement, w wire.ResultWriter) error {
+func (c *session) transaction(ctx context.Context, st syntax.Statement, text string, w wire.ResultWriter) error {
 	verb, chain := "COMMIT", false
 	switch st := st.(type) {
 	case *syntax.Begin:
 		if err := c.end(ctx, "COMMIT"); err != nil {
 			return err
 		}
+		if st.Label != nil {
+			if c.database == "" {
+				return sqlerr.New(sqlerr.NotFound, "No database selected").With(sqlerr.NoDB)
+			}
+		}
 		if err := c.start(ctx); err != nil {
 			return err
+		}
+		if st.Label != nil {
+			if err := c.labelTransaction(ctx, st.Label, text); err != nil {
+				return errors.Join(err, c.end(ctx, "ROLLBACK"))
+			}
 		}
 		return ok(w, "BEGIN")
 	case *syntax.Commit:
 		chain = st.Chain
 	case *syntax.Rollback:
 		if st.Savepoint != nil {
-			return sqlerr.New(sqlerr.Unsupported, "savepoints are not built yet")
+			return noSavepoints(st.Pos, text)
 		}
 		verb, chain = "ROLLBACK", st.Chain
 	}
@@ -311,6 +331,11 @@ func (c *session) transaction(ctx context.Context, st syntax.Statement, w wire.R
 	return ok(w, verb)
 }
 
+// noSavepoints refuses what the engine's transactions do not have.
+func noSavepoints(pos syntax.Pos, text string) error {
+	return sqlerr.New(sqlerr.Unsupported, "savepoints are not supported").WithHint("commit what must stay, then begin another transaction").WithPos(text, int(pos))
+}
+
 func (c *session) start(ctx context.Context) error {
 	_, err := c.conn.Exec(ctx, "BEGIN TRANSACTION")
 	c.open = err == nil
@@ -322,6 +347,7 @@ func (c *session) end(ctx context.Context, verb string) error {
 		return nil
 	}
 	c.open = false
+	defer c.freeLabels()
 	_, err := c.conn.Exec(context.WithoutCancel(ctx), verb)
 	return err
 }

@@ -52,8 +52,8 @@ func init() {
 		"character_sets":    fixedRows([]string{"CHARACTER_SET_NAME", "DEFAULT_COLLATE_NAME", "DESCRIPTION", "MAXLEN#"}, []any{"utf8", "utf8_general_ci", "UTF-8 Unicode", 3}),
 		"collations":        fixedRows([]string{"COLLATION_NAME", "CHARACTER_SET_NAME", "ID#", "IS_DEFAULT", "IS_COMPILED", "SORTLEN#"}, []any{"utf8_general_ci", "utf8", 33, "Yes", "Yes", 1}),
 		"keywords":          {[]string{"WORD", "RESERVED#"}, fillKeywords},
-		"views": empty("TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "VIEW_DEFINITION", "CHECK_OPTION", "IS_UPDATABLE", "DEFINER", "SECURITY_TYPE",
-			"CHARACTER_SET_CLIENT", "COLLATION_CONNECTION"),
+		"views": {[]string{"TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "VIEW_DEFINITION", "CHECK_OPTION", "IS_UPDATABLE", "DEFINER", "SECURITY_TYPE",
+			"CHARACTER_SET_CLIENT", "COLLATION_CONNECTION"}, fillViews},
 		"statistics": {[]string{"TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "NON_UNIQUE#", "INDEX_SCHEMA", "INDEX_NAME", "SEQ_IN_INDEX#", "COLUMN_NAME",
 			"COLLATION", "CARDINALITY#", "SUB_PART#", "PACKED", "NULLABLE", "INDEX_TYPE", "COMMENT"}, fillStatistics},
 		"key_column_usage": {[]string{"CONSTRAINT_CATALOG", "CONSTRAINT_SCHEMA", "CONSTRAINT_NAME", "TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME",
@@ -191,7 +191,7 @@ func eachTable(ctx context.Context, c *session, cat string, want wanted, f func(
 		}
 	}
 	for _, db := range dbs {
-		names, err := c.tables(ctx, cat, db)
+		names, _, err := c.tables(ctx, cat, db)
 		if err != nil {
 			if ctx.Err() != nil {
 				return err
@@ -216,11 +216,11 @@ func fillTables(ctx context.Context, c *session, cat string, want wanted, r *rel
 		if system(db) {
 			kind, eng = "SYSTEM VIEW", "MEMORY"
 		} else if cat == catalog.Internal { // an external table's would cost a call each
-			t, err := c.describeInternal(ctx, tableName{cat, db, table})
+			t, err := c.describeInternal(ctx, tableName{catalog: cat, database: db, table: table})
 			if err != nil {
 				return err
 			}
-			comment = t.comment
+			kind, comment = t.kind(), t.comment
 		}
 		r.add(catalogName(cat), db, table, kind, eng, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, "utf8_general_ci", nil, nil, comment)
 		return nil
@@ -248,7 +248,7 @@ func fillColumnsView(ctx context.Context, c *session, cat string, want wanted, r
 				}
 			}
 			r.add(catalogName(cat), t.name.database, t.name.table, col.Name, i+1, value(col.def), yes(col.null), baseType(text), chars, chars, precision, scale,
-				fraction, charset, collation(col), text, t.keyKind(col), col.extra(), "", col.Comment, precision, scale, "", nil)
+				fraction, charset, collation(col), text, t.keyKind(col), col.extra(), "", col.Comment, precision, scale, col.expression(), nil)
 		}
 	})
 }
@@ -272,7 +272,7 @@ func baseType(text string) string {
 // eachDescribed calls f with every wanted table that can be described.
 func eachDescribed(ctx context.Context, c *session, cat string, want wanted, f func(t *described)) error {
 	return eachTable(ctx, c, cat, want, func(db, table string) error {
-		t, err := c.describeTable(ctx, tableName{cat, db, table})
+		t, err := c.describeTable(ctx, tableName{catalog: cat, database: db, table: table})
 		if err != nil {
 			if ctx.Err() != nil || sqlerr.Is(err, sqlerr.Internal) {
 				return err
@@ -293,6 +293,17 @@ func eachKeyed(ctx context.Context, c *session, cat string, want wanted, f func(
 	return eachDescribed(ctx, c, cat, want, func(t *described) {
 		if t.uniqueKey() != nil {
 			f(t)
+		}
+	})
+}
+
+func fillViews(ctx context.Context, c *session, cat string, want wanted, r *relation) error {
+	if cat != catalog.Internal {
+		return nil
+	}
+	return eachDescribed(ctx, c, cat, want, func(t *described) {
+		if t.isView() {
+			r.add(catalogName(cat), t.name.database, t.name.table, t.def.View.Text, "NONE", "NO", "", "", "utf8", "utf8_general_ci")
 		}
 	})
 }
@@ -365,7 +376,7 @@ func fillTablesConfig(ctx context.Context, c *session, cat string, want wanted, 
 	}
 	return eachDescribed(ctx, c, cat, want, func(t *described) {
 		d := t.def
-		if t.name.informationSchema() {
+		if t.name.informationSchema() || t.isView() {
 			return
 		}
 		spread, buckets, _ := strings.Cut(d.distributed(), " BUCKETS ")

@@ -11,13 +11,28 @@ import (
 )
 
 // tableName is a name with all its parts.
-type tableName struct{ catalog, database, table string }
+type tableName struct {
+	catalog, database, table string
+	temporary                bool // the session's own table of that name
+}
 
 // String joins the parts with dots.
 func (n tableName) String() string { return n.catalog + "." + n.database + "." + n.table }
 
+// local is the table's own name in DuckDB. All temporary tables share one
+// schema there.
+func (n tableName) local() string {
+	if n.temporary {
+		return n.database + "\x1f" + n.table // which no name holds
+	}
+	return n.table
+}
+
 // internal spells the name for DuckDB, where internal tables live.
 func (n tableName) internal() string {
+	if n.temporary {
+		return "temp.main." + lake.QuoteName(n.local())
+	}
 	return engine.Catalog + "." + lake.QuoteName(n.database) + "." + lake.QuoteName(n.table)
 }
 
@@ -30,7 +45,7 @@ func (c *session) name(q syntax.QualifiedName) (tableName, error) { return c.par
 // parts fills in the current catalog and database: table, db.table or
 // catalog.db.table.
 func (c *session) parts(parts []string) (tableName, error) {
-	n := tableName{c.catalog, c.database, parts[len(parts)-1]}
+	n := tableName{catalog: c.catalog, database: c.database, table: parts[len(parts)-1]}
 	if len(parts) > 1 {
 		n.database = parts[len(parts)-2]
 	}

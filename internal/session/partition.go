@@ -1,7 +1,9 @@
 package session
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,12 +13,15 @@ import (
 	"lakeport/internal/syntax"
 )
 
-// partition is one partition that CREATE TABLE lists. The rows that belong to
-// it are those for which Where holds; a row that belongs to none is refused.
+// partition is one partition that CREATE or ALTER TABLE lists. The rows that
+// belong to it are those for which Where holds; a row that belongs to none is
+// refused. Low and High bound a range, "" where it is open.
 type partition struct {
 	Name   string `json:"name"`
 	Values string `json:"values"` // as SHOW PARTITIONS tells the range
-	Where  string `json:"where"`  // in the engine's SQL
+	Where  string `json:"where"`  // in the engine's SQL, as are the bounds
+	Low    string `json:"low,omitempty"`
+	High   string `json:"high,omitempty"`
 }
 
 // maxPartitions is StarRocks' limit for one START … END … EVERY.
@@ -26,45 +31,146 @@ const maxPartitions = 4096
 type listed struct {
 	text   string // of the statement, for positions
 	column string // quoted
-	typ    lake.Type
+	engine string // its type
 	kind   string
 	items  []string // quoted columns of LIST
 	below  string   // upper bound of the partition before, "" at first
 	out    []partition
 }
 
-// partitionsOf gives the partitions that the clause lists; nil if it lists none.
-func partitionsOf(st *syntax.CreateTable, types map[string]lake.Type, text string) ([]partition, error) {
-	by := st.PartitionBy
-	if by == nil || len(by.Definitions) == 0 {
-		return nil, nil
+// partition gives d the partitions that the clause lists.
+func (c *session) partition(ctx context.Context, d *definition, by *syntax.PartitionBy, text string) error {
+	if by == nil {
+		return nil
 	}
 	l := &listed{text: text, kind: by.Kind}
 	for _, it := range by.Items {
-		name, _ := it.Literal()
-		typ, found := types[strings.ToLower(name)]
-		if !found {
-			return nil, sqlerr.New(sqlerr.NotFound, "Unknown column '%s' in PARTITION BY", it.Text).With(sqlerr.BadColumn).WithPos(text, int(it.Pos))
+		name, plain := it.Literal()
+		if !plain { // an expression, whose columns the engine would not check
+			continue
+		}
+		i := d.index(name)
+		switch {
+		case i < 0:
+			return unknownColumn(name, "PARTITION BY", text, it.Pos)
+		case d.upserts() && !d.isKey(name):
+			return sqlerr.New(sqlerr.Invalid, "the partition column %s of a %s key table must be a key column", name, strings.ToLower(d.Model)).WithPos(text, int(it.Pos))
 		}
 		l.items = append(l.items, lake.QuoteName(name))
-		l.column, l.typ = lake.QuoteName(name), typ
+		l.column, l.engine = lake.QuoteName(name), d.Columns[i].Engine
 	}
-	if l.kind == "RANGE" && len(l.items) > 1 {
-		return nil, sqlerr.New(sqlerr.Unsupported, "RANGE partitions over several columns are not built yet").WithPos(text, int(by.Pos))
+	if len(by.Definitions) == 0 {
+		return nil
 	}
-	for _, d := range by.Definitions {
-		if err := l.define(d); err != nil {
-			return nil, err
+	if l.kind == "RANGE" && len(by.Items) > 1 {
+		return sqlerr.New(sqlerr.Unsupported, "RANGE partitions over several columns are not built yet").WithPos(text, int(by.Pos))
+	}
+	if len(l.items) != len(by.Items) {
+		return sqlerr.New(sqlerr.Unsupported, "listed partitions over an expression are not built yet").WithPos(text, int(by.Pos))
+	}
+	for _, def := range by.Definitions {
+		if err := l.define(def); err != nil {
+			return err
 		}
+	}
+	d.Partitions = l.out
+	return c.disjoint(ctx, d, by.Pos, text)
+}
+
+// addPartitions puts more partitions behind those of a table.
+func (c *session) addPartitions(ctx context.Context, d *definition, def syntax.PartitionDef, text string) error {
+	refuse := func(format string, args ...any) error {
+		return sqlerr.New(sqlerr.Invalid, format, args...).WithPos(text, int(def.Pos))
+	}
+	if len(d.Partitions) == 0 {
+		return refuse("the table has no listed partitions to which one could be added")
+	}
+	if def.Name.Name != "" && d.partitionIndex(def.Name.Name) >= 0 {
+		if def.IfNotExists {
+			return nil
+		}
+		return refuse("Duplicate partition name %s", def.Name.Name)
+	}
+	if !def.Properties.IsZero() {
+		return sqlerr.New(sqlerr.Unsupported, "properties of a partition are not supported").WithPos(text, int(def.Properties.Pos))
+	}
+	kind, rest, _ := strings.Cut(d.Partition, "(")
+	l := &listed{text: text, kind: kind}
+	for name := range strings.SplitSeq(strings.TrimSuffix(rest, ")"), ",") {
+		plain, _ := syntax.Fragment{Text: strings.TrimSpace(name)}.Literal()
+		i := d.index(plain)
+		if i < 0 {
+			return refuse("the table's partition column %s is unknown", plain)
+		}
+		l.items = append(l.items, lake.QuoteName(plain))
+		l.column, l.engine = lake.QuoteName(plain), d.Columns[i].Engine
+	}
+	l.below = d.Partitions[len(d.Partitions)-1].High
+	if kind == "RANGE" && l.below == "" {
+		return refuse("the last partition has no upper bound")
+	}
+	if err := l.define(def); err != nil {
+		return err
+	}
+	d.Partitions = append(d.Partitions, l.out...)
+	return c.disjoint(ctx, d, def.Pos, text)
+}
+
+// partitionIndex is the place of a partition, -1 if there is none of the name.
+func (d *definition) partitionIndex(name string) int {
+	return slices.IndexFunc(d.Partitions, func(p partition) bool { return strings.EqualFold(p.Name, name) })
+}
+
+// disjoint orders ranges and refuses names that are used twice and ranges that
+// are empty or meet.
+func (c *session) disjoint(ctx context.Context, d *definition, at syntax.Pos, text string) error {
+	refuse := func(format string, args ...any) error {
+		return sqlerr.New(sqlerr.Invalid, format, args...).WithPos(text, int(at))
 	}
 	seen := map[string]bool{}
-	for _, p := range l.out {
+	var ranges []string
+	for i, p := range d.Partitions {
 		if seen[strings.ToLower(p.Name)] {
-			return nil, sqlerr.New(sqlerr.Invalid, "Duplicate partition name %s", p.Name).WithPos(text, int(by.Pos))
+			return refuse("Duplicate partition name %s", p.Name)
 		}
 		seen[strings.ToLower(p.Name)] = true
+		ranges = append(ranges, fmt.Sprintf("(%d, %s, %s)", i, bound(p.Low), bound(p.High)))
 	}
-	return l.out, nil
+	if !strings.HasPrefix(d.Partition, "RANGE(") {
+		return nil
+	}
+	rows, err := c.conn.Query(ctx, "SELECT i, low < high OR low IS NULL OR high IS NULL, coalesce(low >= lag(high) OVER o, row_number() OVER o = 1)"+
+		" FROM (VALUES "+strings.Join(ranges, ", ")+") AS r(i, low, high) WINDOW o AS (ORDER BY low NULLS FIRST, high NULLS LAST)")
+	if err != nil {
+		e := *sqlerr.From(err)
+		return e.WithPos(text, int(at))
+	}
+	defer rows.Close()
+	var ordered []partition
+	for {
+		chunk, err := rows.Next(ctx)
+		if err != nil || chunk == nil {
+			d.Partitions = ordered
+			return err
+		}
+		for i := range chunk.Rows {
+			p := d.Partitions[chunk.Columns[0].Data.([]int32)[i]]
+			ordered = append(ordered, p)
+			switch {
+			case !chunk.Columns[1].Data.([]bool)[i]:
+				return refuse("the range of partition %s is empty: %s", p.Name, p.Values)
+			case !chunk.Columns[2].Data.([]bool)[i]:
+				return refuse("Range of partition %s intersects with the range of %s", p.Name, ordered[len(ordered)-2].Name)
+			}
+		}
+	}
+}
+
+func bound(sql string) string {
+	if sql == "" {
+		return "NULL"
+	}
+	return sql
 }
 
 func (l *listed) fail(d syntax.PartitionDef, format string, args ...any) error {
@@ -116,11 +222,11 @@ func valuesText(d syntax.PartitionDef) string {
 }
 
 func (l *listed) cast(v string) string {
-	return "CAST(" + lake.QuoteString(v) + " AS " + l.typ.String() + ")"
+	return "CAST(" + lake.QuoteString(v) + " AS " + l.engine + ")"
 }
 
 func (l *listed) between(name, values, low, high string) {
-	l.out = append(l.out, partition{name, values, fmt.Sprintf("%s >= %s AND %s < %s", l.column, low, l.column, high)})
+	l.out = append(l.out, partition{name, values, fmt.Sprintf("%s >= %s AND %s < %s", l.column, low, l.column, high), low, high})
 	l.below = high
 }
 
@@ -142,7 +248,7 @@ func (l *listed) lessThan(d syntax.PartitionDef, values []string, max bool) erro
 	if l.below == "" {
 		text = "(" + l.column + " IS NULL OR " + strings.Join(append(where, "true"), " AND ") + ")"
 	}
-	l.out = append(l.out, partition{d.Name.Name, valuesText(d), text})
+	l.out = append(l.out, partition{d.Name.Name, valuesText(d), text, l.below, high})
 	l.below = high
 	return nil
 }
@@ -160,7 +266,7 @@ func (l *listed) in(d syntax.PartitionDef, values []string) error {
 		}
 		where = append(where, "("+strings.Join(same, " AND ")+")")
 	}
-	l.out = append(l.out, partition{d.Name.Name, valuesText(d), "(" + strings.Join(where, " OR ") + ")"})
+	l.out = append(l.out, partition{Name: d.Name.Name, Values: valuesText(d), Where: "(" + strings.Join(where, " OR ") + ")"})
 	return nil
 }
 
@@ -271,16 +377,16 @@ func belongs(list []partition) string {
 func (t *described) within(names []syntax.Ident, text string) (string, error) {
 	var chosen []partition
 	for _, n := range names {
-		found := false
-		for _, p := range t.def.Partitions {
-			if strings.EqualFold(p.Name, n.Name) {
-				chosen, found = append(chosen, p), true
-			}
+		i := t.def.partitionIndex(n.Name)
+		if i < 0 {
+			return "", unknownPartition(n, t.name, text)
 		}
-		if !found {
-			return "", sqlerr.New(sqlerr.NotFound, "Unknown partition '%s' in table '%s'", n.Name, t.name.table).
-				With(sqlerr.Code{MySQL: 1735, State: "HY000"}).WithPos(text, int(n.Pos))
-		}
+		chosen = append(chosen, t.def.Partitions[i])
 	}
 	return belongs(chosen), nil
+}
+
+func unknownPartition(n syntax.Ident, table tableName, text string) error {
+	return sqlerr.New(sqlerr.NotFound, "Unknown partition '%s' in table '%s'", n.Name, table.table).
+		With(sqlerr.Code{MySQL: 1735, State: "HY000"}).WithPos(text, int(n.Pos))
 }

@@ -60,10 +60,11 @@ func (c *session) stream(ctx context.Context, sql string, w wire.ResultWriter) e
 
 // send runs finished SQL and sends up to limit rows as they come. The engine
 // ends a connection's rows with its next statement, so a cursor has a
-// connection of its own, but for one that must see an open transaction.
+// connection of its own, but for one that must see an open transaction or
+// temporary tables.
 func (c *session) send(ctx context.Context, sql string, limit uint64, w wire.ResultWriter) error {
 	conn := c.conn
-	if cur, told := w.(wire.Cursor); told && cur.Cursor() && !c.open {
+	if cur, told := w.(wire.Cursor); told && cur.Cursor() && !c.open && !c.temporaries {
 		var err error
 		if conn, err = c.srv.DB.Connect(); err != nil {
 			return err
@@ -106,11 +107,31 @@ type plan struct {
 	sql    string
 	mounts []mount
 
-	source dialect.Result // the translation that the edits were made in
-	edits  []engine.Edit
-	text   string // the statement, and where in it the query stands
-	offset int
-	before int // length of what behind has put before sql
+	source   dialect.Result  // the translation that the edits were made in
+	edits    [][]engine.Edit // made one after the other
+	views    []tableName     // that the query reads
+	expanded int             // how many of edits put views in place
+	text     string          // the statement, and where in it the query stands
+	offset   int
+	before   int // length of what behind has put before sql
+}
+
+// viewNames says which views the query reads.
+func (p *plan) viewNames() string {
+	names := make([]string, len(p.views))
+	for i, n := range p.views {
+		names[i] = n.database + "." + n.table
+	}
+	if len(names) == 1 {
+		return "view " + names[0]
+	}
+	return "one of the views " + strings.Join(names, ", ")
+}
+
+// edit changes the SQL, and remembers how for the places of errors.
+func (p *plan) edit(edits []engine.Edit) {
+	p.sql = engine.Splice(p.sql, edits)
+	p.edits = append(p.edits, edits)
 }
 
 // mount is what one catalog's objects are read through in one statement.
@@ -204,7 +225,14 @@ func (p *plan) locate(err error) error {
 	moved := *e
 	moved.Pos = sqlerr.Pos{}
 	if at := e.Pos.Offset - p.before; at >= 0 {
-		moved.Pos = sqlerr.At(p.text, p.offset+p.source.Source(engine.Unsplice(p.edits, at)))
+		for i, edits := range slices.Backward(p.edits) {
+			outside := engine.Unsplice(edits, at)
+			if i < p.expanded && engine.Spliced(edits, at) {
+				moved.Msg = "in " + p.viewNames() + ": " + e.Msg
+			}
+			at = outside
+		}
+		moved.Pos = sqlerr.At(p.text, p.offset+p.source.Source(at))
 	}
 	return &moved
 }
@@ -236,6 +264,9 @@ func (c *session) plan(ctx context.Context, q syntax.Fragment, text string) (*pl
 	}
 	if err != nil {
 		return nil, c.unplanned(ctx, p, q, err)
+	}
+	if tree, err = c.expand(ctx, p, tree); err != nil {
+		return nil, err
 	}
 	if err := c.resolve(ctx, p, tree); err != nil {
 		p.close()
@@ -306,19 +337,13 @@ func (c *session) resolve(ctx context.Context, p *plan, tree *engine.Tree) error
 		}
 		edits = append(edits, tree.Replace(u.whole(), sql)...)
 	}
-	p.edits, p.sql = edits, engine.Splice(p.sql, edits)
+	p.edit(edits)
 	return nil
 }
 
 // find opens the table that a name of the query means.
 func (c *session) find(ctx context.Context, ref engine.NameRef) (use, error) {
-	var parts []string
-	for _, s := range []string{ref.Catalog, ref.Schema, ref.Table} {
-		if s != "" {
-			parts = append(parts, s)
-		}
-	}
-	n, err := c.parts(parts)
+	n, err := c.parts(ref.Parts())
 	u := use{ref: ref, name: n}
 	if err != nil {
 		return u, err
@@ -332,7 +357,7 @@ func (c *session) find(ctx context.Context, ref engine.NameRef) (use, error) {
 		}
 		u.table, err = u.from.Table(ctx, n.database, n.table)
 	default:
-		err = c.hasTable(ctx, n)
+		u.name, err = c.hasTable(ctx, n)
 	}
 	return u, err
 }
@@ -340,7 +365,7 @@ func (c *session) find(ctx context.Context, ref engine.NameRef) (use, error) {
 // needs asks the planner what each external scan wants. Internal tables are
 // stubs as well, so that the planner sees the whole query.
 func (c *session) needs(ctx context.Context, p *plan, tree *engine.Tree, uses []use) (map[string]lake.Need, error) {
-	stubs := make([]engine.Stub, len(uses))
+	stubs, edits := make([]engine.Stub, len(uses)), []engine.Edit{}
 	for i := range uses {
 		u := &uses[i]
 		u.stub = fmt.Sprintf("scan_%d", i)
@@ -356,14 +381,15 @@ func (c *session) needs(ctx context.Context, p *plan, tree *engine.Tree, uses []
 		}
 		stubs[i] = engine.Stub{Name: u.stub, Schema: schema}
 		if u.table == nil { // named in full, so that its rowid is there
-			p.edits = append(p.edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: u.stub + alias(u.ref)})
+			edits = append(edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: u.stub + alias(u.ref)})
 			continue
 		}
-		p.edits = append(p.edits, tree.Replace(u.whole(), "SELECT * FROM "+u.stub)...)
+		edits = append(edits, tree.Replace(u.whole(), "SELECT * FROM "+u.stub)...)
 	}
-	list, err := c.srv.planner.Needs(ctx, engine.Splice(p.sql, p.edits), stubs)
+	list, err := c.srv.planner.Needs(ctx, engine.Splice(p.sql, edits), stubs)
 	if err != nil {
-		return nil, err // its place is known by p.edits, as they are now
+		p.edits = append(p.edits, edits) // where its place is
+		return nil, err
 	}
 	out := make(map[string]lake.Need, len(list))
 	for i, n := range list {
@@ -405,49 +431,18 @@ func (c *session) translate(q syntax.Fragment, text string) (dialect.Result, err
 
 // dialect gives the settings of this session's queries.
 func (c *session) dialect() dialect.Options {
-	mode := strings.ToUpper(c.vars.get("sql_mode"))
+	pipes, throw := modes(c.vars.get("sql_mode"))
 	return dialect.Options{
-		PipesAsConcat: strings.Contains(mode, "PIPES_AS_CONCAT"),
-		ThrowOnCast:   strings.Contains(mode, "ALLOW_THROW_EXCEPTION"),
+		PipesAsConcat: pipes,
+		ThrowOnCast:   throw,
 		Headings:      true,
 		Variable:      c.variableLiteral,
 		Function:      c.functionLiteral,
 	}
 }
 
-// explain answers EXPLAIN with the engine's plan as lines of one column.
-func (c *session) explain(ctx context.Context, st *syntax.Explain, text string, w wire.ResultWriter) error {
-	q, isQuery := st.Statement.(*syntax.Query)
-	if !isQuery {
-		return sqlerr.New(sqlerr.Unsupported, "EXPLAIN of anything but a query is not built yet").WithPos(text, int(st.Statement.Start()))
-	}
-	p, err := c.plan(ctx, q.Fragment, text)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	verb := "EXPLAIN "
-	if st.Mode == "ANALYZE" {
-		verb = "EXPLAIN ANALYZE "
-	}
-	rows, err := c.conn.Query(ctx, p.behind(verb))
-	if err != nil {
-		return p.explain(ctx, err)
-	}
-	defer rows.Close()
-	r := relation{columns: []lake.Column{{Name: "Explain String", Type: lake.Type{Kind: lake.Varchar}}}}
-	for {
-		chunk, err := rows.Next(ctx)
-		if err != nil {
-			return p.explain(ctx, err)
-		}
-		if chunk == nil {
-			break
-		}
-		for i := range chunk.Rows {
-			r.addLines(chunk.Columns[len(chunk.Columns)-1].Text(i))
-		}
-	}
-	rows.Close()
-	return c.stream(ctx, r.query(), w)
+// modes reads the sql_mode.
+func modes(list string) (pipesAsConcat, throwOnCast bool) {
+	list = strings.ToUpper(list)
+	return strings.Contains(list, "PIPES_AS_CONCAT"), strings.Contains(list, "ALLOW_THROW_EXCEPTION")
 }

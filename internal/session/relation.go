@@ -118,25 +118,26 @@ func (c *session) answer(ctx context.Context, r relation, like string, f syntax.
 	return c.stream(ctx, sql, w)
 }
 
-// condition translates a clause of a SHOW and checks that a client may run it.
+// condition translates a clause of a SHOW, or an expression that stands alone,
+// and checks that a client may run it.
 func (c *session) condition(ctx context.Context, words string, part syntax.Fragment, text string) (string, error) {
 	const head = "SELECT 1"
 	o := c.dialect()
 	o.Headings = false
 	res, err := dialect.Query(head+words+part.Text, o)
 	if err != nil {
-		return "", err
+		return "", shift(err, text, int(part.Pos)-len(head+words))
 	}
-	out := res.SQL
-	tree, err := c.conn.Inspect(ctx, out)
+	tree, err := c.conn.Inspect(ctx, res.SQL)
+	if err == nil {
+		err = tree.Check()
+	}
 	if err != nil {
-		return "", err
-	}
-	if err := tree.Check(); err != nil {
-		return "", err
+		p := plan{source: res, text: text, offset: int(part.Pos) - len(head+words)}
+		return "", p.locate(err)
 	}
 	if len(tree.Names) > 0 {
-		return "", sqlerr.New(sqlerr.Unsupported, "a SHOW cannot read other tables").WithPos(text, int(part.Pos))
+		return "", sqlerr.New(sqlerr.Unsupported, "this expression cannot read tables").WithPos(text, int(part.Pos))
 	}
-	return strings.TrimPrefix(out, head+words), nil
+	return strings.TrimPrefix(res.SQL, head+words), nil
 }

@@ -39,8 +39,8 @@ type Server struct {
 	catalogs *catalog.Store
 	accounts *account.Store
 	planner  *engine.Planner
-	tables   sync.Mutex // one change of internal tables' definitions at a time
 	started  time.Time
+	labels   sync.Map // database and label of the loads under way
 
 	mu       sync.Mutex
 	sessions map[uint32]*session
@@ -71,7 +71,12 @@ func NewServer(ctx context.Context, o Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	return s, nil
+	conn, err := o.DB.Connect()
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return s, openLabels(ctx, conn)
 }
 
 // Close ends what the server holds open. No session may run.
@@ -148,8 +153,11 @@ type session struct {
 	vars     variables
 	users    map[string]any
 	warnings []warning
-	open     bool // a transaction is open
+	open     bool     // a transaction is open
+	held     []func() // lets go of the labels of the open transaction
 	prepared map[string]string
+
+	temporaries bool // temporary tables may be there
 
 	mu      sync.Mutex
 	running string // the statement under way, secrets masked; "" when idle
@@ -169,6 +177,11 @@ func (c *session) Reset(ctx context.Context) error {
 			return err
 		}
 	}
+	if c.temporaries {
+		if err := c.dropTemporaries(ctx); err != nil {
+			return err
+		}
+	}
 	c.vars, c.users, c.warnings, c.prepared = variables{}, map[string]any{}, nil, map[string]string{}
 	if c.catalog == "" {
 		c.catalog = catalog.Internal
@@ -181,7 +194,8 @@ func (c *session) Close() error {
 	c.srv.mu.Lock()
 	delete(c.srv.sessions, c.id)
 	c.srv.mu.Unlock()
-	c.conn.Close()
+	c.conn.Close() // which rolls back
+	c.freeLabels()
 	return nil
 }
 

@@ -1,9 +1,11 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -153,27 +155,33 @@ func (c *session) showDatabases(ctx context.Context, st *syntax.ShowDatabases, t
 	return c.answer(ctx, r, "Database", st.Filter, text, w)
 }
 
-// tables lists a database's tables by name, readable or not.
-func (c *session) tables(ctx context.Context, cat, db string) ([]string, error) {
+// tables lists a database's tables and views by name, readable or not, with
+// what they are.
+func (c *session) tables(ctx context.Context, cat, db string) (names []string, kinds map[string]string, err error) {
+	kinds = map[string]string{}
 	if system(db) {
-		return systemTables(db), nil
+		names = systemTables(db)
+		for _, n := range names {
+			kinds[n] = "SYSTEM VIEW"
+		}
+		return names, kinds, nil
 	}
 	if cat != catalog.Internal {
 		ext, err := c.srv.catalogs.Get(cat)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return ext.Tables(ctx, db)
+		names, err = ext.Tables(ctx, db)
+		return names, kinds, err
 	}
 	if err := c.findDatabase(ctx, cat, db); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	list, err := c.internalTables(ctx, db, "")
-	names := make([]string, len(list))
-	for i, t := range list {
-		names[i] = t.name.table
+	list, err := c.internalTables(ctx, tableName{catalog: cat, database: db})
+	for _, t := range list {
+		names, kinds[t.name.table] = append(names, t.name.table), t.kind()
 	}
-	return names, err
+	return names, kinds, err
 }
 
 func (c *session) showTables(ctx context.Context, st *syntax.ShowTables, text string, w wire.ResultWriter) error {
@@ -181,7 +189,7 @@ func (c *session) showTables(ctx context.Context, st *syntax.ShowTables, text st
 	if err != nil {
 		return err
 	}
-	names, err := c.tables(ctx, cat, db)
+	names, kinds, err := c.tables(ctx, cat, db)
 	if err != nil {
 		return err
 	}
@@ -191,15 +199,27 @@ func (c *session) showTables(ctx context.Context, st *syntax.ShowTables, text st
 		r.columns = columns(title, "Table_type")
 	}
 	for _, n := range names {
-		kind := "BASE TABLE"
-		if system(db) {
-			kind = "SYSTEM VIEW"
-		}
-		r.add(n, kind)
+		row := []any{n, cmp.Or(kinds[n], "BASE TABLE")}
+		r.add(row[:len(r.columns)]...)
 	}
-	if !st.Full {
-		for i := range r.rows {
-			r.rows[i] = r.rows[i][:1]
+	return c.answer(ctx, r, title, st.Filter, text, w)
+}
+
+// showTemporaryTables lists the session's own tables of a database.
+func (c *session) showTemporaryTables(ctx context.Context, st *syntax.Show, text string, w wire.ResultWriter) error {
+	_, db, err := c.databaseName(st.In)
+	if err != nil {
+		return err
+	}
+	list, err := c.temporaryTables(ctx)
+	if err != nil {
+		return err
+	}
+	title := "Tables_in_" + db
+	r := relation{columns: columns(title)}
+	for _, n := range list {
+		if n.database == db {
+			r.add(n.table)
 		}
 	}
 	return c.answer(ctx, r, title, st.Filter, text, w)
@@ -210,7 +230,7 @@ func (c *session) showTableStatus(ctx context.Context, st *syntax.ShowTableStatu
 	if err != nil {
 		return err
 	}
-	names, err := c.tables(ctx, cat, db)
+	names, _, err := c.tables(ctx, cat, db)
 	if err != nil {
 		return err
 	}
@@ -279,10 +299,23 @@ func value(s *string) any {
 }
 
 func (col describedColumn) extra() string {
-	if col.partition {
+	switch {
+	case col.partition:
 		return "partition key"
+	case col.auto:
+		return "auto_increment"
+	case col.generated != nil:
+		return "AS " + col.generated.Text
 	}
 	return ""
+}
+
+// expression is that of a computed column.
+func (col describedColumn) expression() string {
+	if col.generated == nil {
+		return ""
+	}
+	return col.generated.Text
 }
 
 func (c *session) describe(ctx context.Context, st *syntax.Describe, text string, w wire.ResultWriter) error {
@@ -346,12 +379,17 @@ func (c *session) showPartitions(ctx context.Context, st *syntax.ShowPartitions,
 		return err
 	}
 	if t.external == nil {
+		by, count, _ := strings.Cut(t.def.distributed(), " BUCKETS ")
+		var buckets any
+		if n, err := strconv.Atoi(count); err == nil {
+			buckets = n
+		}
 		r := relation{columns: columns("PartitionId#", "PartitionName", "State", "PartitionKey", "Range", "DistributionKey", "Buckets#", "RowCount#")}
 		for i, p := range t.def.Partitions {
-			r.add(i+1, p.Name, "NORMAL", t.def.Partition, p.Values, t.def.Distribution, nil, nil)
+			r.add(i+1, p.Name, "NORMAL", t.def.Partition, p.Values, by, buckets, nil)
 		}
 		if len(t.def.Partitions) == 0 {
-			r.add(1, n.table, "NORMAL", t.def.Partition, "", t.def.Distribution, nil, nil)
+			r.add(1, n.table, "NORMAL", t.def.Partition, "", by, buckets, nil)
 		}
 		return c.answer(ctx, r, "PartitionName", st.Filter, text, w)
 	}
@@ -422,7 +460,7 @@ func (c *session) showCreate(ctx context.Context, st *syntax.ShowCreate, text st
 		r.add(db, "CREATE DATABASE `"+db+"`")
 		return c.answer(ctx, r, "Database", syntax.Filter{}, text, w)
 	}
-	if st.Object != "TABLE" {
+	if st.Object != "TABLE" && st.Object != "VIEW" {
 		return sqlerr.New(sqlerr.Unsupported, "SHOW CREATE %s is not built yet", st.Object).WithPos(text, int(st.Pos))
 	}
 	n, err := c.name(st.Name)
@@ -432,6 +470,14 @@ func (c *session) showCreate(ctx context.Context, st *syntax.ShowCreate, text st
 	t, err := c.describeTable(ctx, n)
 	if err != nil {
 		return err
+	}
+	if t.isView() {
+		r := relation{columns: columns("View", "Create View", "character_set_client", "collation_connection")}
+		r.add(n.table, t.def.viewStatement(n), "utf8", "utf8_general_ci")
+		return c.answer(ctx, r, "View", syntax.Filter{}, text, w)
+	}
+	if st.Object == "VIEW" {
+		return notAView(n, text, st.Name.Start())
 	}
 	r := relation{columns: columns("Table", "Create Table")}
 	r.add(n.table, t.statement())
@@ -451,7 +497,14 @@ func (t *described) statement() string {
 			}
 		default:
 			lines[i] += map[bool]string{true: " NULL", false: " NOT NULL"}[col.null]
-			if col.def != nil {
+			switch {
+			case col.auto:
+				lines[i] += " AUTO_INCREMENT"
+			case col.generated != nil:
+				lines[i] += " AS " + col.generated.Text
+			case col.def != nil && t.def.Columns[t.def.index(col.Name)].computedDefault():
+				lines[i] += " DEFAULT " + *col.def
+			case col.def != nil:
 				lines[i] += " DEFAULT " + syntax.Quote(*col.def)
 			}
 			lines[i] += " COMMENT " + syntax.Quote(col.Comment)
@@ -556,6 +609,9 @@ var others = map[string]struct {
 }
 
 func (c *session) showOther(ctx context.Context, st *syntax.Show, text string, w wire.ResultWriter) error {
+	if st.What == "TEMPORARY TABLES" {
+		return c.showTemporaryTables(ctx, st, text, w)
+	}
 	o, known := others[st.What]
 	if !known {
 		return sqlerr.New(sqlerr.Unsupported, "SHOW %s is not built yet", st.What).WithPos(text, int(st.Pos))

@@ -14,45 +14,6 @@ import (
 	"lakeport/internal/sqlerr"
 )
 
-// definition is what StarRocks' CREATE TABLE says beyond what the engine keeps
-// of a table. It is stored as the table's comment in the engine, and so
-// commits, renames and drops with it.
-type definition struct {
-	Model        string      `json:"model"` // DUPLICATE, PRIMARY or UNIQUE
-	Keys         []string    `json:"keys,omitempty"`
-	Comment      string      `json:"comment,omitempty"`
-	Partition    string      `json:"partition,omitempty"`
-	Distribution string      `json:"distribution,omitempty"`
-	OrderBy      []string    `json:"order_by,omitempty"`
-	Properties   [][2]string `json:"properties,omitempty"`
-	Partitions   []partition `json:"partitions,omitempty"`
-	Columns      []declared  `json:"columns"`
-}
-
-// declared is a column as CREATE TABLE wrote it.
-type declared struct {
-	Name    string  `json:"name"`
-	Type    string  `json:"type"` // StarRocks' spelling: varchar(20)
-	NotNull bool    `json:"not_null,omitempty"`
-	Default *string `json:"default,omitempty"`
-	Comment string  `json:"comment,omitempty"`
-}
-
-// upserts tells whether a row replaces the one with the same keys.
-func (d *definition) upserts() bool { return d.Model == "PRIMARY" || d.Model == "UNIQUE" }
-
-// distributed says how the table's rows are spread: over its key if they
-// replace each other, else at random, unless the definition says it.
-func (d *definition) distributed() string {
-	switch {
-	case d.Distribution != "":
-		return d.Distribution
-	case d.upserts():
-		return "HASH(`" + strings.Join(d.Keys, "`, `") + "`)"
-	}
-	return "RANDOM"
-}
-
 // described is a table as DESC, SHOW and information_schema present it.
 type described struct {
 	name     tableName
@@ -68,13 +29,26 @@ type describedColumn struct {
 	text      string // StarRocks' type
 	null, key bool
 	def       *string
+	generated *expression
+	auto      bool // AUTO_INCREMENT
 	partition bool
+}
+
+// isView tells whether it is a view and no table.
+func (t *described) isView() bool { return t.def != nil && t.def.View != nil }
+
+// kind is what information_schema and SHOW FULL TABLES call it.
+func (t *described) kind() string {
+	if t.isView() {
+		return "VIEW"
+	}
+	return "BASE TABLE"
 }
 
 // keyKind is what the Key columns of SHOW COLUMNS and information_schema say:
 // PRI, UNI or DUP, as in StarRocks, where DUP is a sort key only.
 func (t *described) keyKind(col describedColumn) string {
-	if !col.key {
+	if !col.key || t.isView() {
 		return ""
 	}
 	return t.def.Model[:3]
@@ -128,8 +102,14 @@ func (c *session) describeTable(ctx context.Context, n tableName) (*described, e
 	return d, nil
 }
 
+// describeInternal looks up a table or view of default_catalog. A temporary
+// table hides the other of its name, as in StarRocks.
 func (c *session) describeInternal(ctx context.Context, n tableName) (*described, error) {
-	list, err := c.internalTables(ctx, n.database, n.table)
+	n, err := c.hasTable(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.internalTables(ctx, n)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +126,7 @@ func (c *session) comments(ctx context.Context, cat, db string) (map[string]stri
 	if cat != catalog.Internal {
 		return out, nil
 	}
-	list, err := c.internalTables(ctx, db, "")
+	list, err := c.internalTables(ctx, tableName{catalog: cat, database: db})
 	for _, t := range list {
 		out[t.name.table] = t.comment
 	}
@@ -157,13 +137,25 @@ func unknownTable(n tableName) error {
 	return sqlerr.New(sqlerr.NotFound, "Unknown table '%s.%s'", n.database, n.table).With(sqlerr.BadTable)
 }
 
-func (c *session) hasTable(ctx context.Context, n tableName) error {
-	found, err := c.exists(ctx, "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ?",
-		engine.Catalog, n.database, n.table)
-	if err == nil && !found {
-		return unknownTable(n)
+// hasTable completes the name of an internal table or view, and fails if there
+// is none.
+func (c *session) hasTable(ctx context.Context, n tableName) (tableName, error) {
+	temporary := n
+	temporary.temporary = true
+	if c.temporaries {
+		found, err := c.exists(ctx, "SELECT 1 FROM duckdb_tables() WHERE database_name = 'temp' AND table_name = ?", temporary.local())
+		if err != nil || found {
+			return temporary, err
+		}
 	}
-	return err
+	n.temporary = false
+	found, err := c.exists(ctx, "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ?"+
+		" UNION ALL SELECT 1 FROM duckdb_views() WHERE database_name = ? AND schema_name = ? AND view_name = ?",
+		engine.Catalog, n.database, n.table, engine.Catalog, n.database, n.table)
+	if err == nil && !found {
+		err = unknownTable(n)
+	}
+	return n, err
 }
 
 func (c *session) hasSchema(ctx context.Context, db string) (bool, error) {
@@ -174,7 +166,12 @@ func (c *session) hasSchema(ctx context.Context, db string) (bool, error) {
 }
 
 func (c *session) exists(ctx context.Context, sql string, args ...any) (bool, error) {
-	rows, err := c.conn.Query(ctx, sql, args...)
+	return exists(ctx, c.conn, sql, args...)
+}
+
+// exists tells whether a query has a row.
+func exists(ctx context.Context, conn *engine.Conn, sql string, args ...any) (bool, error) {
+	rows, err := conn.Query(ctx, sql, args...)
 	if err != nil {
 		return false, err
 	}
@@ -183,12 +180,50 @@ func (c *session) exists(ctx context.Context, sql string, args ...any) (bool, er
 	return chunk != nil, err
 }
 
-// internalTables describes the tables of a database, or just one of them.
-func (c *session) internalTables(ctx context.Context, db, table string) ([]*described, error) {
-	sql := "SELECT t.table_name, t.comment, d.column_name, d.is_nullable" +
-		" FROM duckdb_tables() t JOIN duckdb_columns() d USING (database_name, schema_name, table_name)" +
-		" WHERE t.database_name = ? AND t.schema_name = ? AND (? = '' OR t.table_name = ?) ORDER BY t.table_name, d.column_index"
-	rows, err := c.conn.Query(ctx, sql, engine.Catalog, db, table, table)
+// temporaryTables lists the session's own tables, those of all databases.
+func (c *session) temporaryTables(ctx context.Context) ([]tableName, error) {
+	rows, err := c.conn.Query(ctx, "SELECT table_name FROM duckdb_tables() WHERE database_name = 'temp' ORDER BY 1")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []tableName
+	for {
+		chunk, err := rows.Next(ctx)
+		if err != nil || chunk == nil {
+			return list, err
+		}
+		for i := range chunk.Rows {
+			if db, name, is := strings.Cut(chunk.Columns[0].Text(i), "\x1f"); is {
+				list = append(list, tableName{catalog.Internal, db, name, true})
+			}
+		}
+	}
+}
+
+func (c *session) dropTemporaries(ctx context.Context) error {
+	list, err := c.temporaryTables(ctx)
+	for _, n := range list {
+		if _, err := c.conn.Exec(ctx, "DROP TABLE "+n.internal()); err != nil {
+			return err
+		}
+	}
+	c.temporaries = false
+	return err
+}
+
+// internalTables describes the tables and views of a database, or just the one
+// that n names. Temporary tables are seen by name only.
+func (c *session) internalTables(ctx context.Context, n tableName) ([]*described, error) {
+	sql := "SELECT t.name, t.comment, d.column_name, d.is_nullable FROM (SELECT database_name, schema_name, table_name AS name, comment FROM duckdb_tables()" +
+		" UNION ALL SELECT database_name, schema_name, view_name, comment FROM duckdb_views() WHERE NOT internal) t" +
+		" JOIN duckdb_columns() d ON d.database_name = t.database_name AND d.schema_name = t.schema_name AND d.table_name = t.name" +
+		" WHERE t.database_name = ? AND t.schema_name = ? AND (? = '' OR t.name = ?) ORDER BY t.name, d.column_index"
+	db, schema := engine.Catalog, n.database
+	if n.temporary {
+		db, schema = "temp", "main"
+	}
+	rows, err := c.conn.Query(ctx, sql, db, schema, n.local(), n.local())
 	if err != nil {
 		return nil, err
 	}
@@ -204,8 +239,11 @@ func (c *session) internalTables(ctx context.Context, db, table string) ([]*desc
 		}
 		for i := range chunk.Rows {
 			name := chunk.Columns[0].Text(i)
-			if len(list) == 0 || list[len(list)-1].name.table != name {
-				d := &described{name: tableName{catalog.Internal, db, name}, def: &definition{}}
+			if len(list) == 0 || list[len(list)-1].name.local() != name {
+				d := &described{name: n, def: &definition{}}
+				if n.table == "" {
+					d.name.table = name
+				}
 				if text := chunk.Columns[1].Text(i); text != "" {
 					if err := json.Unmarshal([]byte(text), d.def); err != nil {
 						return nil, fmt.Errorf("read the definition of %s: %w", d.name, err)
@@ -254,6 +292,7 @@ func (c *session) fillColumns(ctx context.Context, d *described) error {
 		col.key = keys[strings.ToLower(col.Name)]
 		if s, ok := said[strings.ToLower(col.Name)]; ok {
 			col.text, col.Comment, col.def = s.Type, s.Comment, s.Default
+			col.generated, col.auto = s.Generated, s.AutoIncrement != ""
 		}
 	}
 	return nil

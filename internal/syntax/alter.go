@@ -12,30 +12,40 @@ type AlterOp uint8
 
 // The actions.
 const (
-	AddColumns    AlterOp = iota // Columns, First, After
-	DropColumn                   // Column
-	ModifyColumn                 // Columns[0], First, After
-	RenameColumn                 // Column, NewName
-	RenameTable                  // NewName
-	SetComment                   // Comment
-	SetProperties                // Properties
+	AddColumns         AlterOp = iota // Columns, First, After
+	DropColumn                        // Column
+	ModifyColumn                      // Columns[0], First, After
+	RenameColumn                      // Column, NewName
+	RenameTable                       // NewName
+	SwapTable                         // NewName
+	SetComment                        // Comment
+	SetProperties                     // Properties
+	AddPartitions                     // Partition, Distribution
+	DropPartitions                    // Names, IfExists, Force
+	TruncatePartitions                // Names
+	RenamePartition                   // Column, NewName
 )
 
 // AlterAction is one action of an ALTER TABLE.
 type AlterAction struct {
 	Pos
-	Op         AlterOp
-	Columns    []ColumnDef
-	Column     Ident
-	NewName    Ident
-	First      bool
-	After      *Ident
-	Comment    *StringLit
-	Properties Properties
+	Op           AlterOp
+	Columns      []ColumnDef
+	Column       Ident // the partition of RenamePartition
+	NewName      Ident
+	First        bool
+	After        *Ident
+	Comment      *StringLit
+	Properties   Properties
+	Partition    PartitionDef
+	Distribution *Distribution
+	Names        []Ident
+	IfExists     bool
+	Force        bool
 }
 
-// alterTable reads what follows ALTER TABLE. Actions on partitions, rollups,
-// branches and the like are refused by name.
+// alterTable reads what follows ALTER TABLE. Actions on rollups, branches
+// and the like are refused by name.
 func (p *parser) alterTable(start Pos) Statement {
 	s := &AlterTable{Pos: start, Table: p.table()}
 	var refused string
@@ -55,12 +65,12 @@ func (p *parser) alterTable(start Pos) Statement {
 
 // refusedActions are known and not built; for each the words it begins with.
 var refusedActions = [][]string{
-	{"ADD", "PARTITION", "COLUMN"}, {"ADD", "PARTITION"}, {"ADD", "PARTITIONS"}, {"ADD", "TEMPORARY", "PARTITION"}, {"ADD", "ROLLUP"},
+	{"ADD", "PARTITION", "COLUMN"}, {"ADD", "TEMPORARY", "PARTITION"}, {"ADD", "ROLLUP"},
 	{"ADD", "INDEX"}, {"ADD", "FIELD"}, {"ADD", "PRIMARY", "KEY"}, {"ADD", "CONSTRAINT"}, {"ADD", "KEY"}, {"ADD", "UNIQUE"},
-	{"DROP", "PARTITION", "COLUMN"}, {"DROP", "PARTITION"}, {"DROP", "PARTITIONS"}, {"DROP", "TEMPORARY", "PARTITION"}, {"DROP", "ROLLUP"},
+	{"DROP", "PARTITION", "COLUMN"}, {"DROP", "PARTITIONS", "WHERE"}, {"DROP", "PARTITION", "WHERE"}, {"DROP", "PARTITIONS", "START"},
+	{"DROP", "TEMPORARY", "PARTITION"}, {"DROP", "ROLLUP"},
 	{"DROP", "INDEX"}, {"DROP", "FIELD"}, {"DROP", "BRANCH"}, {"DROP", "TAG"}, {"DROP", "PRIMARY", "KEY"}, {"DROP", "PERSISTENT", "INDEX"},
-	{"MODIFY", "PARTITION"}, {"RENAME", "PARTITION"}, {"RENAME", "ROLLUP"}, {"REPLACE", "PARTITION"}, {"TRUNCATE", "PARTITION"},
-	{"SWAP", "WITH"}, {"COMPACT"}, {"CUMULATIVE", "COMPACT"}, {"BASE", "COMPACT"}, {"CREATE", "BRANCH"}, {"CREATE", "TAG"}, {"CREATE", "OR", "REPLACE"},
+	{"MODIFY", "PARTITION"}, {"RENAME", "ROLLUP"}, {"REPLACE", "PARTITION"}, {"COMPACT"}, {"CUMULATIVE", "COMPACT"}, {"BASE", "COMPACT"}, {"CREATE", "BRANCH"}, {"CREATE", "TAG"}, {"CREATE", "OR", "REPLACE"},
 	{"EXECUTE"}, {"SPLIT"}, {"ORDER", "BY"}, {"DISTRIBUTED", "BY"}, {"PARTITION", "BY"}, {"ENGINE"}, {"CHANGE"}, {"CONVERT"}, {"DISABLE"}, {"ENABLE"},
 	{"ALTER", "COLUMN"}, {"APPEND"},
 }
@@ -82,12 +92,29 @@ func (p *parser) refusedAction() string {
 func (p *parser) alterAction() AlterAction {
 	a := AlterAction{Pos: p.pos()}
 	switch {
+	case p.at("ADD", "PARTITION"), p.at("ADD", "PARTITIONS"):
+		p.next()
+		p.accept("PARTITIONS")
+		a.Op = AddPartitions
+		a.Partition, _ = p.partitionDef()
+		if start := p.pos(); p.accept("DISTRIBUTED", "BY") {
+			a.Distribution = p.distribution(start)
+		}
 	case p.accept("ADD"):
 		p.accept("COLUMN")
 		p.addColumns(&a)
+	case p.accept("DROP", "PARTITIONS"), p.accept("DROP", "PARTITION"):
+		a.Op, a.IfExists = DropPartitions, p.ifExists()
+		a.Names = p.oneOrMore("partition name")
+		a.Force = p.accept("FORCE")
 	case p.accept("DROP"):
 		p.accept("COLUMN")
 		a.Op, a.Column = DropColumn, p.ident("column name")
+	case p.accept("TRUNCATE"):
+		p.expectAny("PARTITION", "PARTITIONS")
+		a.Op, a.Names = TruncatePartitions, p.oneOrMore("partition name")
+	case p.accept("SWAP", "WITH"):
+		a.Op, a.NewName = SwapTable, p.ident("table name")
 	case p.accept("MODIFY"):
 		if p.at("COMMENT") {
 			a.Op, a.Comment = SetComment, p.comment()
@@ -118,6 +145,14 @@ func (p *parser) addColumns(a *AlterAction) {
 	p.position(a)
 }
 
+// oneOrMore reads a or (a, b, ..).
+func (p *parser) oneOrMore(what string) []Ident {
+	if p.at("(") {
+		return p.idents(what)
+	}
+	return []Ident{p.ident(what)}
+}
+
 func (p *parser) position(a *AlterAction) {
 	switch {
 	case p.accept("FIRST"):
@@ -133,6 +168,11 @@ func (p *parser) rename(a *AlterAction) {
 		a.Op, a.Column = RenameColumn, p.ident("column name")
 		p.expect("TO")
 		a.NewName = p.ident("column name")
+		return
+	}
+	if p.at("PARTITION") && p.peek(1).Kind != EOF && !p.peek(1).Is(",") {
+		p.next()
+		a.Op, a.Column, a.NewName = RenamePartition, p.ident("partition name"), p.ident("partition name")
 		return
 	}
 	p.acceptAny("TO", "AS")
@@ -159,6 +199,16 @@ func (a AlterAction) String() string {
 		return words("RENAME COLUMN", a.Column.String(), "TO", a.NewName.String())
 	case RenameTable:
 		return "RENAME " + a.NewName.String()
+	case SwapTable:
+		return "SWAP WITH " + a.NewName.String()
+	case AddPartitions:
+		return words("ADD", opt(a.Partition.Name.Name == "", "PARTITIONS"), a.Partition.String(), a.Distribution.text())
+	case DropPartitions:
+		return words("DROP PARTITIONS", opt(a.IfExists, "IF EXISTS"), parens(a.Names), opt(a.Force, "FORCE"))
+	case TruncatePartitions:
+		return "TRUNCATE PARTITION " + parens(a.Names)
+	case RenamePartition:
+		return words("RENAME PARTITION", a.Column.String(), a.NewName.String())
 	case SetComment:
 		return "COMMENT = " + quoted(a.Comment)
 	}

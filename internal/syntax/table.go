@@ -98,6 +98,14 @@ type CreateView struct {
 	Query       Fragment
 }
 
+// AlterView is ALTER VIEW: another query for a view that is there.
+type AlterView struct {
+	Pos
+	View    QualifiedName
+	Columns []ViewColumn
+	Query   Fragment
+}
+
 // ViewColumn names a column of a view.
 type ViewColumn struct {
 	Name    Ident
@@ -348,20 +356,33 @@ func (p *parser) createView(start Pos, replace bool) Statement {
 	s := &CreateView{Pos: start, OrReplace: replace}
 	s.IfNotExists = p.ifNotExists()
 	s.View = p.table()
-	if p.at("(") {
-		p.list(func() { s.Columns = append(s.Columns, ViewColumn{p.ident("column name"), p.comment()}) })
-	}
+	s.Columns = p.viewColumns()
 	s.Comment = p.comment()
 	if p.accept("SECURITY") {
 		s.Security = p.expectAny("NONE", "INVOKER")
 	}
 	s.Properties = p.properties()
+	s.Query = p.viewQuery()
+	return s
+}
+
+func (p *parser) alterView(start Pos) Statement {
+	return &AlterView{start, p.table(), p.viewColumns(), p.viewQuery()}
+}
+
+func (p *parser) viewColumns() (list []ViewColumn) {
+	if p.at("(") {
+		p.list(func() { list = append(list, ViewColumn{p.ident("column name"), p.comment()}) })
+	}
+	return list
+}
+
+func (p *parser) viewQuery() Fragment {
 	p.expect("AS")
 	if !p.atQuery() {
 		p.fail()
 	}
-	s.Query = p.rest("query")
-	return s
+	return p.rest("query")
 }
 
 func (p *parser) dropTable(start Pos, temporary bool) Statement {
@@ -448,6 +469,10 @@ func (r Rollup) String() string {
 func (s *CreateView) String() string {
 	return words("CREATE", opt(s.OrReplace, "OR REPLACE"), "VIEW", opt(s.IfNotExists, "IF NOT EXISTS"), s.View.String(),
 		parens(s.Columns), clause("COMMENT", quoted(s.Comment)), clause("SECURITY", s.Security), properties(s.Properties), "AS", s.Query.Text)
+}
+
+func (s *AlterView) String() string {
+	return words("ALTER VIEW", s.View.String(), parens(s.Columns), "AS", s.Query.Text)
 }
 
 // String prints the column.

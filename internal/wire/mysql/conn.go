@@ -30,11 +30,12 @@ type conn struct {
 	ctx    context.Context // ends when the client leaves or is killed
 	cancel context.CancelCauseFunc
 
-	sess     wire.Session
-	database string // as last told to the client
-	multi    bool   // several statements in one text are allowed
-	stmts    map[uint32]*prepared
-	lastStmt uint32
+	libmariadb bool // what the client says it is built on
+	sess       wire.Session
+	database   string // as last told to the client
+	multi      bool   // several statements in one text are allowed
+	stmts      map[uint32]*prepared
+	lastStmt   uint32
 
 	want chan struct{} // asks receive for a packet; nil during login
 	got  chan received
@@ -333,10 +334,18 @@ func (c *conn) writeEnd(d wire.Done, flags uint16) error {
 	return c.writeEOF(d.Warnings, flags)
 }
 
+// codeTimeout is MySQL's ER_QUERY_TIMEOUT. MariaDB's client library numbers its
+// own errors from 5000 on (its errmsg.h), takes StarRocks' number 5024 for a
+// broken packet, and would not show the message.
+var codeTimeout = sqlerr.Code{MySQL: 3024, State: "HY000"}
+
 // writeErr writes err as an ERR packet.
 func (c *conn) writeErr(err error) error {
 	e := sqlerr.From(err)
 	code := e.Numbers()
+	if c.libmariadb && code == sqlerr.QueryTimeout {
+		code = codeTimeout
+	}
 	b := append(c.pk.begin(), headErr)
 	b = binary.LittleEndian.AppendUint16(b, code.MySQL)
 	b = append(append(b, '#'), code.State...)

@@ -100,6 +100,9 @@ func (c *conn) startTLS() error {
 
 // login asks the handler about the client and answers it.
 func (c *conn) login(h hello) error {
+	if h.attrs != nil {
+		c.libmariadb = h.attrs["_client_name"] == "libmariadb"
+	}
 	x := &exchange{c: c, plugin: h.plugin, reply: h.reply}
 	s, err := c.srv.h.Login(c.ctx, wire.Login{
 		ConnID: c.id, User: h.user, Database: h.database, Remote: c.net.RemoteAddr(), TLS: c.tls,
