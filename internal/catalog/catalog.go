@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"lakeport/internal/awsauth"
-	"lakeport/internal/blob"
 	"lakeport/internal/lake"
 	"lakeport/internal/metastore"
 	"lakeport/internal/metastore/glue"
@@ -27,22 +26,16 @@ type Metastore interface {
 // no answers: each statement asks the metastore as the catalog's identity, so
 // that a permission taken away is felt at once.
 type Catalog struct {
-	def      Definition
-	spec     spec
-	resolver *awsauth.Resolver
-	meta     Metastore
-	objects  *blob.Client
-	store    *Store
+	*Storage
+	def   Definition
+	spec  spec
+	meta  Metastore
+	store *Store
 }
 
 // build opens a checked definition. It contacts nobody.
 func (s *Store) build(d Definition, checked spec) *Catalog {
-	return &Catalog{
-		def: d, spec: checked, resolver: s.resolver, meta: s.metastore(checked), store: s,
-		objects: s.objects.Client(s.resolver.Config(checked.s3, "s3"), blob.ClientOptions{
-			Identity: checked.s3.Key(), PathStyle: checked.s3.PathStyle, Recheck: checked.s3.Recheck,
-		}),
-	}
+	return &Catalog{Storage: s.storage(checked.s3), def: d, spec: checked, meta: s.metastore(checked), store: s}
 }
 
 func (s *Store) metastore(checked spec) (m Metastore) {
@@ -60,9 +53,6 @@ func (s *Store) metastore(checked spec) (m Metastore) {
 // Definition is what the catalog was made from, secrets in clear: print its
 // Statement, never its values.
 func (c *Catalog) Definition() Definition { return c.def }
-
-// Objects reads the catalog's storage as its identity.
-func (c *Catalog) Objects() *blob.Client { return c.objects }
 
 // Forget ends the catalog's sessions: the next request assumes its roles anew,
 // and asks the metastore.
@@ -143,11 +133,6 @@ func (c *Catalog) explainGlue(ctx context.Context, err error, action string) err
 		return err
 	}
 	return c.resolver.Explain(ctx, err, awsauth.Ask{Spec: c.spec.glue.auth, Service: "glue", Action: action})
-}
-
-// ExplainS3 says why a request to the catalog's storage was refused.
-func (c *Catalog) ExplainS3(ctx context.Context, err error) error {
-	return c.resolver.Explain(ctx, err, awsauth.Ask{Spec: c.spec.s3, Service: "s3"})
 }
 
 // Identity is one line of SHOW AWS IDENTITY. ARN is the one to write into a

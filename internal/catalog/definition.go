@@ -87,12 +87,7 @@ func check(d Definition, text string) (spec, error) {
 	if !nameShape.MatchString(d.Name) || len(d.Name) > 1023 {
 		c.fault(-1, "the name %q must start with a letter and hold only letters, digits and underscores", d.Name)
 	}
-	for _, p := range d.Properties {
-		if _, twice := c.at[p.Key]; twice {
-			c.fault(p.KeyPos, "property %q is given twice", p.Key)
-		}
-		c.props[p.Key], c.at[p.Key] = p.Value, p
-	}
+	c.take(d.Properties)
 	if err := c.kind(); err != nil {
 		return spec{}, cmp.Or(c.err(), err)
 	}
@@ -110,6 +105,16 @@ type checker struct {
 type fault struct {
 	pos int
 	msg string
+}
+
+// take reads the properties, each of which may be given once.
+func (c *checker) take(props []Property) {
+	for _, p := range props {
+		if _, twice := c.at[p.Key]; twice {
+			c.fault(p.KeyPos, "property %q is given twice", p.Key)
+		}
+		c.props[p.Key], c.at[p.Key] = p.Value, p
+	}
 }
 
 func (c *checker) fault(pos int, format string, args ...any) {

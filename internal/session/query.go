@@ -134,9 +134,9 @@ func (p *plan) edit(edits []engine.Edit) {
 	p.edits = append(p.edits, edits)
 }
 
-// mount is what one catalog's objects are read through in one statement.
+// mount is what one storage's objects are read through in one statement.
 type mount struct {
-	catalog *catalog.Catalog
+	storage *catalog.Storage
 	objects *blob.Statement
 }
 
@@ -160,7 +160,7 @@ func (p *plan) explain(ctx context.Context, err error) error {
 	}
 	for _, m := range p.mounts {
 		if cause := m.objects.Err(); cause != nil {
-			return m.catalog.ExplainS3(ctx, cause)
+			return m.storage.ExplainS3(ctx, cause)
 		}
 	}
 	return p.locate(p.ofObject(knownFunction(err)))
@@ -237,15 +237,15 @@ func (p *plan) locate(err error) error {
 	return &moved
 }
 
-// reads gives the catalog's mount in this statement, made on first use.
-func (p *plan) reads(ctx context.Context, c *session, ext *catalog.Catalog) *blob.Statement {
+// reads gives the storage's mount in this statement, made on first use.
+func (p *plan) reads(ctx context.Context, c *session, from *catalog.Storage) *blob.Statement {
 	for _, m := range p.mounts {
-		if m.catalog == ext {
+		if m.storage == from {
 			return m.objects
 		}
 	}
 	st := c.srv.Objects.Begin(ctx)
-	p.mounts = append(p.mounts, mount{ext, st})
+	p.mounts = append(p.mounts, mount{from, st})
 	return st
 }
 
@@ -294,7 +294,7 @@ type use struct {
 	ref   engine.NameRef
 	name  tableName
 	table lake.Table       // nil: internal
-	from  *catalog.Catalog // of an external table
+	from  *catalog.Storage // of an external table's objects; nil: it has none
 	stub  string
 }
 
@@ -352,10 +352,13 @@ func (c *session) find(ctx context.Context, ref engine.NameRef) (use, error) {
 	case n.informationSchema():
 		u.table, err = c.informationTable(n)
 	case n.catalog != catalog.Internal:
-		if u.from, err = c.srv.catalogs.Get(n.catalog); err != nil {
+		ext, err := c.srv.catalogs.Get(n.catalog)
+		if err != nil {
 			return u, err
 		}
-		u.table, err = u.from.Table(ctx, n.database, n.table)
+		u.from = ext.Storage
+		u.table, err = ext.Table(ctx, n.database, n.table)
+		return u, err
 	default:
 		u.name, err = c.hasTable(ctx, n)
 	}
