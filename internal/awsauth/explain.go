@@ -51,7 +51,7 @@ type (
 
 // AWS's sentence for a denial (IAM User Guide, "Troubleshoot access denied
 // error messages"): who, what, on what, and often why.
-var denial = regexp.MustCompile(`(?s)^User: (\S+) is not authorized to perform: (\S+)(?: on resource: "?([^\s"]+)"?)?(?: (because .*|with an explicit deny.*))?$`)
+var denial = regexp.MustCompile(`(?s)^User: (\S+) is not authorized to perform: (\S+)(?: on (?:resource: "?([^\s"]+)"?|(this resource|the resource associated with this ciphertext)))?(?: (because .*|with an explicit deny.*))?$`)
 
 // Explain says in the user's terms why AWS refused err's call. A context's
 // end and errors that AWS had no part in come back as they are.
@@ -112,6 +112,9 @@ func (r *Resolver) refused(ctx context.Context, err error, ask Ask, at int) *sql
 		return sqlerr.New(sqlerr.NotFound, "No such bucket: %s", bucketOf(err, ask))
 	case "AccessDenied", "Forbidden", "AllAccessDisabled", "403":
 		return denied(err, ask, who, msg)
+	case "KMS.NotFound", "KMS.Disabled", "KMS.KMSInvalidState":
+		return sqlerr.New(sqlerr.Denied, "Unusable key: %s on the key of %s: %s", strings.TrimPrefix(code, "KMS."), resourceOf(err, ask), msg).
+			WithHint("enable the KMS key, or write the object anew under another one")
 	case "Throttling", "ThrottlingException", "SlowDown", "ServiceUnavailable", "InternalError", "InternalFailure", "InternalService", "RequestLimitExceeded", "TooManyRequests", "500", "503":
 		return sqlerr.New(sqlerr.Unreachable, "%s did not answer after several tries: %s: %s", where, code, msg).WithHint("try again")
 	}
@@ -119,20 +122,20 @@ func (r *Resolver) refused(ctx context.Context, err error, ask Ask, at int) *sql
 }
 
 func denied(err error, ask Ask, who, msg string) *sqlerr.Error {
-	action, resource, reason := ask.Action, ask.Resource, "AWS gives no reason"
+	action, resource, reason := ask.Action, resourceOf(err, ask), "AWS gives no reason"
 	if a, ok := errors.AsType[actioner](err); ok && a.Action() != "" {
 		action = a.Action()
 	}
-	if a, ok := errors.AsType[resourcer](err); ok && a.Resource() != "" {
-		resource = a.Resource()
-	}
 	if m := denial.FindStringSubmatch(strings.TrimSpace(msg)); m != nil {
 		action = m[2]
-		if m[3] != "" {
+		switch {
+		case m[3] != "":
 			resource = m[3]
+		case m[4] != "": // KMS does not name a key that the caller may not see
+			resource = "the key of " + resource
 		}
-		if m[4] != "" {
-			reason = shortReason(m[4], action)
+		if m[5] != "" {
+			reason = shortReason(m[5], action)
 		}
 	} else if msg != "" && !strings.EqualFold(msg, "Access Denied") && !strings.EqualFold(msg, "Forbidden") {
 		reason = msg
@@ -191,12 +194,16 @@ func region(err error, ask Ask, msg string) *sqlerr.Error {
 	return e.WithHint("set \"aws.%s.region\" to the region of the resource", ask.Service)
 }
 
-func bucketOf(err error, ask Ask) string {
-	arn := ask.Resource
+// resourceOf is the ARN that the failed call was for.
+func resourceOf(err error, ask Ask) string {
 	if a, ok := errors.AsType[resourcer](err); ok && a.Resource() != "" {
-		arn = a.Resource()
+		return a.Resource()
 	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(arn, "arn:aws:s3:::"), "/")
+	return ask.Resource
+}
+
+func bucketOf(err error, ask Ask) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(resourceOf(err, ask), "arn:aws:s3:::"), "/")
 	return name
 }
 
@@ -277,6 +284,9 @@ func expired(err error) bool {
 // who names the identity after n hops and the one it came from:
 // "role s3_assumed_role (from starrocks-ec2)".
 func (r *Resolver) who(ctx context.Context, s Spec, n int) string {
+	if s.Public && n == 0 && r.unsigned(s) {
+		return "anonymous (the default credential chain found no credentials)"
+	}
 	base := r.baseName(ctx, s)
 	if n == 0 {
 		return base
@@ -291,6 +301,19 @@ func (r *Resolver) who(ctx context.Context, s Spec, n int) string {
 	}
 	path := append([]string{from}, names...)
 	return fmt.Sprintf("role %s (from %s)", lastPart(s.Chain[n-1].RoleARN), strings.Join(path, " -> "))
+}
+
+// unsigned tells whether s asks S3 without a signature.
+func (r *Resolver) unsigned(s Spec) bool {
+	r.mu.Lock()
+	p := r.sessions[s.prefixKey(0)+" public"]
+	r.mu.Unlock()
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.have && p.creds.Source == anonymous
 }
 
 // baseName is "role starrocks-ec2", "user alice" or, where AWS does not even

@@ -166,6 +166,8 @@ func (r *reader) base(s *Spec) {
 		if !k.Token.Empty() {
 			r.fault("session_token", false, "needs %saccess_key and %ssecret_key beside it", r.prefix, r.prefix)
 		}
+		_, stated := r.get("use_aws_sdk_default_behavior")
+		s.Public = !stated && r.text("iam_role_arn") == ""
 	}
 }
 
@@ -212,7 +214,9 @@ func (r *reader) chain(s *Spec) {
 func (r *reader) everyHop(s *Spec) {
 	region, endpoint := r.text("sts.region"), r.endpoint("sts.endpoint")
 	if region == "" && endpoint != "" {
-		region = regionOf(endpoint)
+		if region = regionOf(endpoint); region == "" {
+			r.fault("sts.endpoint", true, "is set to %s but no signing region was provided: give %ssts.region too", endpoint, r.prefix)
+		}
 	}
 	for i := range s.Chain {
 		s.Chain[i].STSRegion, s.Chain[i].STSEndpoint = region, endpoint

@@ -2,7 +2,9 @@ package awsauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -65,7 +67,11 @@ func New(o Options) *Resolver {
 // It fetches nothing: credentials are asked for by the first request, and each
 // request is signed with the newest ones.
 func (r *Resolver) Config(s Spec, service string) aws.Config {
-	cfg := r.config(r.provider(s, len(s.Chain)), s.Region)
+	p := r.provider(s, len(s.Chain))
+	if service == "s3" && s.Public {
+		p = r.public(s)
+	}
+	cfg := r.config(p, s.Region)
 	cfg.BaseEndpoint = r.endpoint(service, s.Endpoint)
 	return cfg
 }
@@ -126,15 +132,38 @@ func (r *Resolver) provider(s Spec, n int) aws.CredentialsProvider {
 	if p != nil {
 		return p
 	}
-	made := &session{fetch: r.fetcher(s, n), now: r.now}
+	return r.shared(key, r.fetcher(s, n))
+}
+
+// shared gives the one session of a key.
+func (r *Resolver) shared(key string, fetch aws.CredentialsProvider) *session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p := r.sessions[key]; p != nil {
 		return p
 	}
+	made := &session{fetch: fetch, now: r.now}
 	r.sessions[key] = made
 	return made
 }
+
+// public gives what the default chain finds, or no keys at all: then requests
+// go unsigned. That nothing was found is kept for a while, since the chain ends
+// at instance metadata, which takes seconds to be found missing.
+func (r *Resolver) public(s Spec) aws.CredentialsProvider {
+	return r.shared(s.prefixKey(0)+" public", aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		creds, err := r.base(s).Retrieve(ctx)
+		if e, ok := errors.AsType[*HopError](err); ok && e.Nothing {
+			return aws.Credentials{Source: anonymous, CanExpire: true, Expires: r.now().Add(publicFor)}, nil
+		}
+		return creds, err
+	}))
+}
+
+const (
+	anonymous = "anonymous"
+	publicFor = 5 * time.Minute
+)
 
 // fetcher asks for new credentials each time, without a cache of its own.
 func (r *Resolver) fetcher(s Spec, n int) aws.CredentialsProvider {
@@ -184,7 +213,9 @@ func (r *Resolver) base(s Spec) aws.CredentialsProvider {
 		switch s.Source {
 		case InstanceProfile:
 			p = ec2rolecreds.New(func(o *ec2rolecreds.Options) {
-				o.Client = imds.New(imds.Options{Endpoint: metadata, HTTPClient: r.client.WithTimeout(2 * time.Second)})
+				// The metadata service is of this machine: no proxy reaches it.
+				direct := r.client.WithTimeout(2 * time.Second).WithTransportOptions(func(t *http.Transport) { t.Proxy = nil })
+				o.Client = imds.New(imds.Options{Endpoint: metadata, HTTPClient: direct})
 			})
 		case WebIdentity:
 			file, role := r.getenv("AWS_WEB_IDENTITY_TOKEN_FILE"), r.getenv("AWS_ROLE_ARN")
@@ -208,7 +239,10 @@ func (r *Resolver) base(s Spec) aws.CredentialsProvider {
 		}
 		creds, err := p.Retrieve(ctx)
 		if err != nil {
-			return fail(err)
+			// The default chain ends at instance metadata: where that fails,
+			// nothing before it was configured.
+			nothing := s.Source == Default && aws.IsCredentialsProvider(p, (*ec2rolecreds.Provider)(nil))
+			return aws.Credentials{}, &HopError{Spec: s, Endpoint: metadata, Nothing: nothing, Err: err}
 		}
 		return creds, nil
 	})
@@ -247,8 +281,10 @@ func (r *Resolver) Forget(s Spec) {
 	defer r.mu.Unlock()
 	for n := range len(s.Chain) + 1 {
 		key := s.prefixKey(n)
-		if p := r.sessions[key]; p != nil {
-			p.forget()
+		for _, key := range []string{key, key + " public"} {
+			if p := r.sessions[key]; p != nil {
+				p.forget()
+			}
 		}
 		delete(r.callers, key)
 	}
@@ -290,6 +326,7 @@ type HopError struct {
 	Hop      int
 	Spec     Spec
 	Endpoint string // instance metadata's, where that was asked
+	Nothing  bool   // the default chain found no source of credentials
 	Err      error
 }
 

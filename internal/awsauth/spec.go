@@ -56,7 +56,11 @@ type Tag struct{ Key, Value string }
 
 // Spec is who asks AWS, and where. Equal Specs share cached credentials.
 type Spec struct {
-	Source   Source
+	Source Source
+	// Public says that the statement gave nothing at all: S3 is asked without a
+	// signature where the default chain finds no credentials, so that public
+	// buckets can be read.
+	Public   bool
 	Static   Keys  // read only when Source is Static
 	Chain    []Hop // roles to assume, in order; the last one makes the calls
 	Region   string
@@ -82,6 +86,9 @@ func (s Spec) prefixKey(n int) string {
 	mac := hmac.New(sha256.New, processKey)
 	part := func(v string) { fmt.Fprintf(mac, "%d:%s", len(v), v) }
 	part(s.Source.String())
+	if s.Public {
+		part("public")
+	}
 	if s.Source == Static {
 		part(s.Static.AccessKeyID)
 		part(s.Static.Secret.Reveal())

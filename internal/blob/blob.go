@@ -18,6 +18,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,12 +29,15 @@ import (
 
 // Options says how a Store works. Zero values have meaning, but Dir is needed.
 type Options struct {
-	Dir         string           // holds cache/ and mnt/; made if missing. One process at a time
-	CacheBytes  int64            // bytes kept on disk; 0: 16 GiB
-	MemoryBytes int64            // answers under way in all statements; 0: 256 MiB
-	Silence     time.Duration    // longest wait for a byte of an answer or for a connection; 0: 20 s
-	TLS         *tls.Config      // roots and the like; nil: the system's
-	Now         func() time.Time // clock of signatures and rechecks; nil: time.Now
+	Dir         string        // holds cache/ and mnt/; made if missing. One process at a time
+	CacheBytes  int64         // bytes kept on disk; 0: 16 GiB
+	MemoryBytes int64         // answers under way in all statements; 0: 256 MiB
+	Silence     time.Duration // longest wait for a byte of an answer or for a connection; 0: 20 s
+	TLS         *tls.Config   // roots and the like; nil: the system's
+	// Proxy tells through which proxy a URL is reached, nil for none; a nil
+	// Proxy follows HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+	Proxy func(*url.URL) (*url.URL, error)
+	Now   func() time.Time // clock of signatures and rechecks; nil: time.Now
 	// Backoff is the wait before an attempt (1 is the first repetition);
 	// nil: 50 ms doubled each time up to 5 s, with full jitter.
 	Backoff func(attempt int) time.Duration
@@ -84,6 +89,9 @@ func Open(o Options) (*Store, error) {
 	if o.Silence == 0 {
 		o.Silence = 20 * time.Second
 	}
+	if o.Proxy == nil {
+		o.Proxy = func(u *url.URL) (*url.URL, error) { return http.ProxyFromEnvironment(&http.Request{URL: u}) }
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -92,7 +100,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{
 		o: o, cacheDir: filepath.Join(dir, "cache"), mntDir: filepath.Join(dir, "mnt"),
-		pool:    pool{tls: o.TLS, silence: o.Silence, hosts: map[string]addresses{}, idle: map[string][]*conn{}},
+		pool:    pool{tls: o.TLS, proxy: o.Proxy, silence: o.Silence, hosts: map[string]addresses{}, idle: map[string][]*conn{}},
 		footers: make(chan struct{}, allFooters), buffers: make(chan []byte, 8),
 		objects: map[string]*object{}, seen: map[grant]time.Time{}, open: map[*Statement]struct{}{},
 	}

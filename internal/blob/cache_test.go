@@ -76,6 +76,28 @@ func TestCachedBytesAreServedOnlyToWhoMayRead(t *testing.T) {
 	}
 }
 
+// HEAD of an object under a KMS key asks for no key, so that it opens no cached
+// bytes to who headed it.
+func TestAHeadDoesNotOpenWhatAKeyProtects(t *testing.T) {
+	for algorithm, requests := range map[string]int{"AES256": 0, "aws:kms": 1} {
+		w := newWorld(t, blob.Options{})
+		o := small()
+		obj := w.put("k", o.data)
+		use(t, w, w.c, o, obj)
+		w.fail(func(_ int, _ *http.Request, rw http.ResponseWriter) bool {
+			rw.Header().Set("X-Amz-Server-Side-Encryption", algorithm)
+			return false
+		})
+		bob := w.client("bob", 0)
+		if _, err := bob.Head(t.Context(), obj.URI()); err != nil {
+			t.Fatal(err)
+		}
+		if n := use(t, w, bob, o, obj); n != requests {
+			t.Errorf("%s: %d requests after a HEAD, want %d", algorithm, n, requests)
+		}
+	}
+}
+
 func TestALongStatementIsAskedAgain(t *testing.T) {
 	now := time.Unix(1700000000, 0)
 	w := newWorld(t, blob.Options{Now: func() time.Time { return now }})

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -34,6 +35,8 @@ type Client struct {
 	cfg       aws.Config
 	o         ClientOptions
 	s3        *s3.Client
+	unsigned  *s3.Client   // for an identity that turns out to have no keys
+	skew      atomic.Int64 // of S3's clock from ours, in nanoseconds, once it was refused for that
 	signer    *v4.Signer
 	resolver  s3.EndpointResolverV2
 	endpoints sync.Map // bucket -> *url.URL
@@ -49,12 +52,23 @@ func (s *Store) Client(cfg aws.Config, o ClientOptions) *Client {
 	if cfg.Credentials == nil {
 		cfg.Credentials = aws.AnonymousCredentials{}
 	}
+	style := func(so *s3.Options) { so.UsePathStyle = o.PathStyle }
 	return &Client{
 		store: s, cfg: cfg, o: o,
-		s3:       s3.NewFromConfig(cfg, func(so *s3.Options) { so.UsePathStyle = o.PathStyle }),
+		s3:       s3.NewFromConfig(cfg, style),
+		unsigned: s3.NewFromConfig(cfg, style, func(so *s3.Options) { so.Credentials = aws.AnonymousCredentials{} }),
 		signer:   v4.NewSigner(func(so *v4.SignerOptions) { so.DisableURIPathEscaping = true }),
 		resolver: s3.NewDefaultEndpointResolverV2(),
 	}
+}
+
+// api is the SDK's client for the identity. Whether that has keys may not be
+// known before it is asked.
+func (c *Client) api(ctx context.Context) *s3.Client {
+	if creds, err := c.cfg.Credentials.Retrieve(ctx); err == nil && !creds.HasKeys() {
+		return c.unsigned
+	}
+	return c.s3
 }
 
 // emptyHash is the SHA-256 of no bytes: the payload of a GET.
@@ -117,7 +131,7 @@ func (c *Client) request(ctx context.Context, method string, o lake.Object, r sp
 	}
 	if creds.HasKeys() {
 		x.key = creds.AccessKeyID
-		if err := c.signer.SignHTTP(ctx, creds, req, emptyHash, "s3", c.cfg.Region, x.signed); err != nil {
+		if err := c.signer.SignHTTP(ctx, creds, req, emptyHash, "s3", c.cfg.Region, x.signed.Add(time.Duration(c.skew.Load()))); err != nil {
 			return nil, fmt.Errorf("sign: %w", err)
 		}
 	}
@@ -136,12 +150,16 @@ func (c *Client) send(ctx context.Context, method string, o lake.Object, r span,
 		port = map[string]string{"http": "80", "https": "443"}[ep.Scheme]
 	}
 	p := &c.store.pool
-	cn := p.take(ep.Scheme + "://" + host + ":" + port)
+	via, err := p.route(ep)
+	if err != nil {
+		return nil, c.final(o, err)
+	}
+	cn := p.take(via.key(ep.Scheme, host, port))
 	if cn == nil {
 		if idleOnly {
 			return nil, nil
 		}
-		if cn, err = p.dial(ctx, ep.Scheme, host, port); err != nil {
+		if cn, err = p.dial(ctx, via, ep.Scheme, host, port); err != nil {
 			e := c.failure(o, err)
 			_, e.final = errors.AsType[*tls.CertificateVerificationError](err)
 			return nil, e
@@ -175,13 +193,16 @@ func (c *Client) final(o lake.Object, err error) *Error {
 // bytes is the request as it goes over the wire.
 func (x *exchange) bytes() []byte {
 	b := make([]byte, 0, 2048)
-	b = append(append(append(b, x.req.Method...), ' '), x.req.URL.EscapedPath()...)
+	b = append(append(append(append(b, x.req.Method...), ' '), x.c.via...), x.req.URL.EscapedPath()...)
 	if x.req.URL.RawQuery != "" {
 		b = append(append(b, '?'), x.req.URL.RawQuery...)
 	}
 	b = append(append(append(b, " HTTP/1.1\r\nHost: "...), x.req.Host...), "\r\nUser-Agent: lakeport\r\n"...)
 	for name, values := range x.req.Header {
 		b = append(append(append(append(b, name...), ": "...), values[0]...), "\r\n"...)
+	}
+	if x.c.login != "" {
+		b = append(append(append(b, "Proxy-Authorization: "...), x.c.login...), "\r\n"...)
 	}
 	return append(b, "\r\n"...)
 }
@@ -251,6 +272,16 @@ func (x *exchange) check(resp *http.Response) error {
 		return x.client.failure(x.object, fmt.Errorf("asked for %d bytes, the answer announces %d", x.span.len(), resp.ContentLength))
 	}
 	return nil
+}
+
+// correct takes S3's clock for signatures after it refused ours, as the AWS
+// SDKs do. It tells whether a repetition is signed with another time.
+func (c *Client) correct(e *Error) bool {
+	if e.Code != "RequestTimeTooSkewed" || c.cfg.DisableClockSkewCorrection || e.ServerTime.IsZero() {
+		return false
+	}
+	c.skew.Store(int64(e.ServerTime.Sub(e.LocalTime)))
+	return true
 }
 
 // renew makes the credentials forget a session that S3 says has expired. It

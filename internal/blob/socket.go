@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -26,6 +27,9 @@ type conn struct {
 	key  string
 	idle time.Time
 	used bool // has answered before, so that the peer may have closed it
+	// Through a proxy without a tunnel: what stands before the path, and the
+	// value of Proxy-Authorization.
+	via, login string
 }
 
 // headSize is the buffer for an answer's head: body bytes that arrive with the
@@ -122,6 +126,7 @@ func (c *conn) close() { _ = c.raw.Close() }
 // pool keeps idle connections by scheme and address.
 type pool struct {
 	tls     *tls.Config
+	proxy   func(*url.URL) (*url.URL, error)
 	silence time.Duration
 	mu      sync.Mutex
 	hosts   map[string]addresses
@@ -209,21 +214,32 @@ func (p *pool) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	return list, nil
 }
 
-// dial opens a connection. It blocks at most for the pool's silence per address.
-func (p *pool) dial(ctx context.Context, scheme, host, port string) (*conn, error) {
-	addrs, err := p.resolve(ctx, host)
+// dial opens a connection, through a proxy unless via is the zero route. It
+// blocks at most for the pool's silence per address.
+func (p *pool) dial(ctx context.Context, via route, scheme, host, port string) (*conn, error) {
+	next, nextPort := host, port
+	if via.host != "" {
+		next, nextPort = via.host, via.port
+	}
+	addrs, err := p.resolve(ctx, next)
 	if err != nil {
 		return nil, err
 	}
 	turn := int(p.turn.Add(1))
 	for i := range addrs {
 		var raw *rawConn
-		if raw, err = p.connect(addrs[(turn+i)%len(addrs)], port); err != nil {
+		if raw, err = p.connect(addrs[(turn+i)%len(addrs)], nextPort); err != nil {
 			continue
 		}
-		c := &conn{raw: raw, rw: raw, key: scheme + "://" + host + ":" + port}
+		c := &conn{raw: raw, rw: raw, key: via.key(scheme, host, port)}
+		if via.host != "" && scheme == "http" {
+			c.via, c.login = "http://"+net.JoinHostPort(host, port), via.login
+		}
 		if scheme == "https" {
-			if err = p.secure(ctx, c, host); err != nil {
+			if err = via.tunnel(c, host, port); err == nil {
+				err = p.secure(ctx, c, host)
+			}
+			if err != nil {
 				c.close()
 				continue
 			}
@@ -233,7 +249,7 @@ func (p *pool) dial(ctx context.Context, scheme, host, port string) (*conn, erro
 		c.in = bufio.NewReaderSize(c.rw, headSize)
 		return c, nil
 	}
-	return nil, fmt.Errorf("connect to %s: %w", net.JoinHostPort(host, port), err)
+	return nil, fmt.Errorf("connect to %s: %w", net.JoinHostPort(next, nextPort), err)
 }
 
 func (p *pool) secure(ctx context.Context, c *conn, host string) error {

@@ -403,8 +403,9 @@ const (
 
 // trial is what one request has been through.
 type trial struct {
-	attempts int
-	renewed  bool
+	attempts  int
+	renewed   bool
+	corrected bool // the signature's clock was set by S3's
 }
 
 // again decides about a failed request: nil to repeat it, after a wait if need
@@ -421,6 +422,9 @@ func (st *Statement) again(sc *scan, t *trial, key string, err error) error {
 		return nil
 	case e.expired() && !t.renewed && sc.client.renew(key):
 		t.renewed = true
+		return nil
+	case !t.corrected && sc.client.correct(e):
+		t.corrected = true
 		return nil
 	case !e.retriable():
 		return err

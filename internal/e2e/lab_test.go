@@ -270,11 +270,11 @@ func (l *lab) instrument(method, path string, body any, out any) {
 
 // entry is what the tests read of the decision log.
 type entry struct {
-	Action, Principal, Resource, Decision, Reason, Range, Method, Path string
-	Decisions                                                          []judgment // all, if there is more than one
-	Status                                                             int
-	Bytes, Micros                                                      int64
-	Time                                                               time.Time
+	Action, Principal, Resource, Region, Decision, Reason, Range, Method, Path string
+	Decisions                                                                  []judgment // all, if there is more than one
+	Status                                                                     int
+	Bytes, Micros                                                              int64
+	Time                                                                       time.Time
 }
 
 // judgment is one decision of a call.
