@@ -30,6 +30,7 @@ func (c *Catalog) open(ctx context.Context, record *metastore.Table) (lake.Table
 func (c *Catalog) openHive(record *metastore.Table) (lake.Table, error) {
 	return hive.Table(record, hive.Options{
 		List:      c.list,
+		Read:      c.read,
 		Recursive: c.spec.recursive,
 		Partitions: func(ctx context.Context, w metastore.Wanted) ([]metastore.Partition, error) {
 			parts, err := c.meta.Partitions(ctx, record, w)

@@ -238,6 +238,9 @@ func (z *zone) wall(t int64) int64 {
 	return t + z.offset
 }
 
+// nanosPerSecond is what the parts of seconds stay below.
+const nanosPerSecond = 1e9
+
 // maxSecond is where the engine's microseconds end.
 const maxSecond = math.MaxInt64/1000000 - 1
 
@@ -275,11 +278,11 @@ var tens = [8]int64{1, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000}
 // micros is one timestamp; finer parts are cut.
 func (r *stampReader) micros(second, part int64) (int64, error) {
 	nanos := part >> 3
-	if nanos < 0 || nanos > 999999999 {
+	if nanos < -nanosPerSecond || nanos > nanosPerSecond {
 		return 0, faultf("a timestamp has %d nanoseconds", nanos)
 	}
-	nanos *= tens[part&7]
-	if nanos > 999999999 {
+	// Arrow's writer makes them negative before 1970, as ORC's C++ reader admits.
+	if nanos *= tens[part&7]; nanos <= -nanosPerSecond || nanos >= nanosPerSecond {
 		return 0, faultf("a timestamp has %d nanoseconds", nanos)
 	}
 	if second > maxSecond || second < -maxSecond {
@@ -305,6 +308,9 @@ func (r *stampReader) micros(second, part int64) (int64, error) {
 	}
 	if t > maxSecond || t < -maxSecond {
 		return 0, faultf("a timestamp lies %d seconds after 1970", t)
+	}
+	if nanos < 0 {
+		nanos -= 999 // the division rounds towards zero
 	}
 	return t*1e6 + nanos/1000, nil
 }

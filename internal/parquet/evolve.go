@@ -7,65 +7,6 @@ import (
 	"lakeport/internal/lake"
 )
 
-// Becomes tells whether values of one type are values of another: as they are,
-// in a wider type, or as the engine checks one by one (integers and decimals of
-// fewer digits). Where it says no the engine would cast all the same, and its
-// casts round, parse and reinterpret: rows that nobody wrote. What stands in no
-// known type is left to the engine.
-func Becomes(from, to lake.Type) bool {
-	if from.Kind == lake.Invalid || from.Kind == lake.Null || to.Kind == lake.Invalid {
-		return true
-	}
-	switch to.Kind {
-	case lake.List:
-		return from.Kind == lake.List && Becomes(*from.Elem, *to.Elem)
-	case lake.Map:
-		return from.Kind == lake.Map && Becomes(*from.Key, *to.Key) && Becomes(*from.Elem, *to.Elem)
-	case lake.Struct:
-		return from.Kind == lake.Struct && fieldsBecome(from.Fields, to.Fields)
-	case lake.Varchar:
-		return !slices.Contains([]lake.Kind{lake.List, lake.Map, lake.Struct}, from.Kind)
-	case lake.Decimal:
-		return isInteger(from.Kind) || from.Kind == lake.Decimal && from.Scale <= to.Scale
-	case lake.Float, lake.Double:
-		return isInteger(from.Kind) || from.Kind == lake.Decimal || from.Kind == lake.Float || from.Kind == to.Kind
-	case lake.Timestamp, lake.TimestampTZ:
-		return from.Kind == lake.Date || isTime(from.Kind)
-	}
-	return from.Kind == to.Kind || isInteger(from.Kind) && isInteger(to.Kind)
-}
-
-// fieldsBecome compares fields by name: missing ones are NULL, but one must be
-// there, or the struct is another.
-func fieldsBecome(from, to []lake.Column) bool {
-	found := false
-	for _, c := range to {
-		i := fieldNamed(from, c.Name)
-		if i >= 0 && !Becomes(from[i].Type, c.Type) {
-			return false
-		}
-		found = found || i >= 0
-	}
-	return found
-}
-
-func fieldNamed(fields []lake.Column, name string) int {
-	return slices.IndexFunc(fields, func(f lake.Column) bool { return strings.EqualFold(f.Name, name) })
-}
-
-func isInteger(k lake.Kind) bool {
-	switch k {
-	case lake.TinyInt, lake.SmallInt, lake.Integer, lake.BigInt, lake.HugeInt,
-		lake.UTinyInt, lake.USmallInt, lake.UInteger, lake.UBigInt, lake.UHugeInt:
-		return true
-	}
-	return false
-}
-
-func isTime(k lake.Kind) bool {
-	return k == lake.TimestampTZ || isWallClock(k)
-}
-
 func isWallClock(k lake.Kind) bool {
 	return slices.Contains([]lake.Kind{lake.Timestamp, lake.TimestampS, lake.TimestampMS, lake.TimestampNS}, k)
 }
@@ -84,7 +25,7 @@ func Has(from, to lake.Type, was, is lake.Kind) bool {
 		return Has(*from.Key, *to.Key, was, is) || Has(*from.Elem, *to.Elem, was, is)
 	}
 	return slices.ContainsFunc(to.Fields, func(c lake.Column) bool {
-		i := fieldNamed(from.Fields, c.Name)
+		i := lake.FindColumn(from.Fields, c.Name)
 		return i >= 0 && Has(from.Fields[i].Type, c.Type, was, is)
 	})
 }
@@ -92,7 +33,7 @@ func Has(from, to lake.Type, was, is lake.Kind) bool {
 // mismatch says why a column of a file is not the table's; empty: it is.
 func mismatch(from, to lake.Type, byID bool) string {
 	switch {
-	case !Becomes(from, to):
+	case !lake.Becomes(from, to):
 		return "that does not become the other without loss"
 	case Has(from, to, lake.TimestampTZ, lake.Timestamp):
 		return "an instant has no wall clock without a time zone"
@@ -149,7 +90,7 @@ func readType(from, to lake.Type) lake.Type {
 	case to.Kind == lake.Struct:
 		read := lake.Type{Kind: lake.Struct, Fields: slices.Clone(to.Fields)}
 		for i, c := range read.Fields {
-			if at := fieldNamed(from.Fields, c.Name); at >= 0 {
+			if at := lake.FindColumn(from.Fields, c.Name); at >= 0 {
 				read.Fields[i].Type = readType(from.Fields[at].Type, c.Type)
 			}
 		}

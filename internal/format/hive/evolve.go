@@ -9,11 +9,6 @@ import (
 	"lakeport/internal/sqlerr"
 )
 
-// A Parquet file says itself which types its columns have. Where the table says
-// another, the engine would cast, and its casts round, parse and reinterpret:
-// rows that nobody wrote. So what a file's columns may become is decided here,
-// from the footer.
-
 // describe takes what the footer of a Parquet file says and refuses the columns
 // among those needed that would not be read as they were written.
 func (t *table) describe(f *file, n lake.Need, inFile []lake.Column) error {
@@ -34,10 +29,8 @@ func (t *table) describe(f *file, n lake.Need, inFile []lake.Column) error {
 			continue
 		}
 		from := inFile[at].Type
-		if !parquetfile.Becomes(from, c.typ) {
-			return sqlerr.New(sqlerr.Unsupported, "column %s of table %s.%s is %s, but %s has it as %s, which does not become that without loss",
-				c.name, t.record.Database, t.record.Name, c.hive, f.object.URI(), hiveName(from)).
-				WithHint("give the column the file's type in the metastore, or write the file anew; other columns can be selected by name")
+		if !lake.Becomes(from, c.typ) {
+			return t.mismatch(c, f.object, from)
 		}
 		p.textAsBytes = p.textAsBytes || parquetfile.Has(from, c.typ, lake.Blob, lake.Varchar)
 	}
@@ -47,6 +40,13 @@ func (t *table) describe(f *file, n lake.Need, inFile []lake.Column) error {
 	}
 	f.format = p
 	return nil
+}
+
+// mismatch refuses to read a column that a file has in another type.
+func (t *table) mismatch(c column, o lake.Object, from lake.Type) error {
+	return sqlerr.New(sqlerr.Unsupported, "column %s of table %s.%s is %s, but %s has it as %s, which does not become that without loss",
+		c.name, t.record.Database, t.record.Name, c.hive, o.URI(), hiveName(from)).
+		WithHint("give the column the file's type in the metastore, or write the file anew; other columns can be selected by name")
 }
 
 // find gives the place of a file's column; -1: the file has none.

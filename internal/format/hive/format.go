@@ -23,7 +23,6 @@ type format interface {
 // refusedInputs are the input formats that say what is not read.
 var refusedInputs = map[string]string{
 	"SymlinkTextInputFormat":   "is a symlink table",
-	"OrcInputFormat":           "has ORC files",
 	"AvroContainerInputFormat": "has Avro files",
 	"RCFileInputFormat":        "has RCFiles",
 	"SequenceFileInputFormat":  "has sequence files",
@@ -41,9 +40,14 @@ func formatOf(t *metastore.Table, s metastore.Storage, key string) (format, erro
 	switch input {
 	case "MapredParquetInputFormat", "DeprecatedParquetInputFormat":
 		return parquetOf(t, s), nil
+	case "OrcInputFormat":
+		return orcOf(t, s), nil
 	case "":
-		if serde == "ParquetHiveSerDe" {
+		switch serde {
+		case "ParquetHiveSerDe":
 			return parquetOf(t, s), nil
+		case "OrcSerde":
+			return orcOf(t, s), nil
 		}
 	case "TextInputFormat":
 	default:
@@ -62,7 +66,7 @@ func formatOf(t *metastore.Table, s metastore.Storage, key string) (format, erro
 
 func unsupported(t *metastore.Table, what string) error {
 	return sqlerr.New(sqlerr.Unsupported, "table %s.%s %s, which a hive catalog does not read", t.Database, t.Name, what).
-		WithHint("Parquet, text, CSV and JSON files are read")
+		WithHint("Parquet, ORC, text, CSV and JSON files are read")
 }
 
 // refuse names the records that describe no plain Hive table.

@@ -38,6 +38,13 @@ func newShelf(t *testing.T, format, columns, keys string) *shelf {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.conn.Close)
+	s.o.Read = func(_ context.Context, o lake.Object, off, n int64) ([]byte, error) {
+		b, err := os.ReadFile(filepath.Join(s.dir, o.Key))
+		if err != nil {
+			return nil, err
+		}
+		return b[off : off+n], nil
+	}
 	return s
 }
 
@@ -87,7 +94,11 @@ func (s *shelf) sql(n lake.Need) string {
 	for _, o := range scan.Objects {
 		local = append(local, filepath.Join(s.dir, o.Key))
 	}
-	return scan.SQL(local, nil)
+	var feeds []string
+	for _, f := range scan.Feeds {
+		feeds = append(feeds, engine.Offer(s.t.Context(), f))
+	}
+	return scan.SQL(local, feeds)
 }
 
 // rows runs a query over the planned table, called t, and gives each row as

@@ -24,6 +24,9 @@ type Options struct {
 	// A directory without objects is empty, not an error. Tables call it many
 	// times at once.
 	List func(ctx context.Context, uri string) ([]lake.Object, error)
+	// Read gives n bytes of an object from off. Tables of ORC files call it many
+	// times at once, for what statements need of them; others never.
+	Read func(ctx context.Context, o lake.Object, off, n int64) ([]byte, error)
 	// Partitions gives the records of at least those partitions that are wanted.
 	// It may be nil for tables without partition keys.
 	Partitions func(ctx context.Context, w metastore.Wanted) ([]metastore.Partition, error)
@@ -125,7 +128,12 @@ func (t *table) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) {
 	if err != nil {
 		return lake.Scan{}, err
 	}
-	scan := lake.Scan{Table: t.record.Database + "." + t.record.Name, Format: "parquet", Columns: t.fileColumns(n, files)}
+	files, fed := split(files)
+	feeds, pieces, err := t.feeds(ctx, fed, n)
+	if err != nil {
+		return lake.Scan{}, err
+	}
+	scan := lake.Scan{Table: t.record.Database + "." + t.record.Name, Format: "parquet", Columns: t.fileColumns(n, files), Feeds: feeds}
 	scan.Skip = func(column, low, high string) bool { return t.skips(n.Filters, column, low, high) }
 	for _, f := range files {
 		if p, ok := f.format.(parquet); !ok {
@@ -141,7 +149,12 @@ func (t *table) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) {
 		scan.Objects = append(scan.Objects, f.object)
 	}
 	scan.Describe = func(i int, columns []lake.Column) error { return t.describe(&files[i], n, columns) }
-	scan.SQL = func(local, _ []string) string { return t.sql(branches(files, local)) }
+	scan.SQL = func(local, feeds []string) string {
+		for i := range pieces {
+			pieces[i].paths = feeds[i : i+1]
+		}
+		return t.sql(append(branches(files, local), pieces...))
+	}
 	return scan, nil
 }
 

@@ -48,7 +48,7 @@ var serdes = map[string]metastore.Storage{
 	"bare":  {SerDe: "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"},
 	"other": {InputFormat: "org.example.OtherInputFormat", SerDe: "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"},
 	"none":  {},
-	"mixed": {InputFormat: "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat", SerDe: "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+	"mixed": {InputFormat: "org.apache.hadoop.mapred.SequenceFileInputFormat", SerDe: "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
 	"lines": {InputFormat: "org.apache.hadoop.mapred.TextInputFormat", SerDe: "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
 	"grok": {
 		InputFormat: "org.apache.hadoop.mapred.TextInputFormat",
