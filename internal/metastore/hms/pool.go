@@ -26,7 +26,7 @@ func ParseURIs(list string) ([]string, error) {
 		uri = strings.TrimSpace(uri)
 		u, err := url.Parse(uri)
 		switch {
-		case err != nil || u.Scheme != "thrift" || u.Hostname() == "":
+		case err != nil || u.Scheme != "thrift" || u.Hostname() == "" || strings.ContainsAny(u.Host, "<>${} "):
 			return nil, fmt.Errorf("%q is not of the form thrift://host:port", uri)
 		case u.Port() == "":
 			return nil, fmt.Errorf("%q names no port; metastores listen on 9083 by default: thrift://%s:9083", uri, u.Host)
@@ -42,11 +42,59 @@ func ParseURIs(list string) ([]string, error) {
 // thread of its own.
 const connMax = 8
 
-// Bounds of an answer. A million partitions' names fit.
+// Bounds of an answer, in bytes and elements. A million partitions' names fit;
+// lists and maps within records are short.
 const (
 	messageMax  = 256 << 20
 	elementsMax = 4 << 20
+	nestedMax   = 16 << 10
 )
+
+// bounded refuses counts of elements that no record has: the generated code
+// makes room for as many as a server says before it has seen one.
+type bounded struct {
+	thrift.TProtocol
+	depth int // of lists
+}
+
+func (p *bounded) ReadMessageBegin(ctx context.Context) (string, thrift.TMessageType, int32, error) {
+	p.depth = 0
+	return p.TProtocol.ReadMessageBegin(ctx)
+}
+
+func (p *bounded) ReadListBegin(ctx context.Context) (elem thrift.TType, size int, err error) {
+	elem, size, err = p.TProtocol.ReadListBegin(ctx)
+	if p.depth++; p.depth > 1 && err == nil {
+		err = checkNested(size)
+	}
+	return elem, size, err
+}
+
+func (p *bounded) ReadListEnd(ctx context.Context) error {
+	p.depth--
+	return p.TProtocol.ReadListEnd(ctx)
+}
+
+func (p *bounded) ReadSetBegin(ctx context.Context) (elem thrift.TType, size int, err error) {
+	if elem, size, err = p.TProtocol.ReadSetBegin(ctx); err == nil {
+		err = checkNested(size)
+	}
+	return elem, size, err
+}
+
+func (p *bounded) ReadMapBegin(ctx context.Context) (key, value thrift.TType, size int, err error) {
+	if key, value, size, err = p.TProtocol.ReadMapBegin(ctx); err == nil {
+		err = checkNested(size)
+	}
+	return key, value, size, err
+}
+
+func checkNested(size int) error {
+	if size > nestedMax {
+		return thrift.NewTProtocolExceptionWithType(thrift.SIZE_LIMIT, fmt.Errorf("a record's part has %d elements, more than %d", size, nestedMax))
+	}
+	return nil
+}
 
 // call is one exchange with a server. It may be made again on another
 // connection, so it only reads.
@@ -172,7 +220,7 @@ func (p *pool) dial(ctx context.Context, at int) (*conn, error) {
 	}
 	cfg := &thrift.TConfiguration{SocketTimeout: p.o.Timeout, MaxMessageSize: messageMax, MaxContainerSize: elementsMax}
 	trans := thrift.NewTBufferedTransport(thrift.NewTSocketFromConnConf(nc, cfg), 64<<10)
-	proto := thrift.NewTBinaryProtocolConf(trans, cfg)
+	proto := &bounded{TProtocol: thrift.NewTBinaryProtocolConf(trans, cfg)}
 	return &conn{Conn: nc, api: api.NewThriftHiveMetastoreClient(thrift.NewTStandardClient(proto, proto)), at: at}, nil
 }
 
