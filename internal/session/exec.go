@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"errors"
+	"maps"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -64,16 +66,19 @@ func (c *session) statement(ctx context.Context, text string, w wire.ResultWrite
 	}
 	c.begin(syntax.Redacted(st))
 	defer c.begin("")
+	if _, tells := st.(*syntax.ShowWarnings); !tells {
+		c.warnings = nil
+	}
+	restore, err := c.hinted(ctx, st, text)
+	if err != nil {
+		return err
+	}
+	defer restore()
 	if limit := c.timeout(st); limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, sqlerr.New(sqlerr.Canceled,
 			"Query timeout. Increase the query_timeout session variable and retry").With(sqlerr.QueryTimeout))
 		defer cancel()
-	}
-	switch st.(type) {
-	case *syntax.ShowWarnings:
-	default:
-		c.warnings = nil
 	}
 	err = c.dispatch(ctx, text, st, w)
 	if err != nil {
@@ -86,16 +91,72 @@ func (c *session) statement(ctx context.Context, text string, w wire.ResultWrite
 	return err
 }
 
+// setVar finds SET_VAR (a = b, …) in a hint.
+var setVar = regexp.MustCompile(`(?is)^/\*\+\s*set_var\s*\((.*)\)\s*\*/$`)
+
+// hinted sets the variables of SET_VAR hints for one statement (starrocks.io,
+// "System variables"). Hints of other kinds tune StarRocks' own optimizer.
+func (c *session) hinted(ctx context.Context, st syntax.Statement, text string) (restore func(), err error) {
+	restore = func() {}
+	switch st.(type) {
+	case *syntax.Query, *syntax.Insert, *syntax.Update, *syntax.Delete, *syntax.Explain:
+	default:
+		return restore, nil
+	}
+	if !strings.Contains(text, "/*+") {
+		return restore, nil
+	}
+	toks, err := syntax.Scan(text, syntax.StarRocks)
+	if err != nil {
+		return restore, err
+	}
+	before := maps.Clone(c.vars)
+	restore = func() {
+		zone := c.vars.get("time_zone")
+		if c.vars = before; zone != c.vars.get("time_zone") {
+			_ = applyTimeZone(context.WithoutCancel(ctx), c.conn, c.vars.get("time_zone")) // it was in use before
+		}
+	}
+	for _, t := range toks {
+		m := setVar.FindStringSubmatchIndex(t.Text)
+		if t.Kind != syntax.Hint || m == nil {
+			continue
+		}
+		const head = "SET "
+		set, err := syntax.Parse(head + t.Text[m[2]:m[3]])
+		by := t.Pos + m[2] - len(head)
+		if err != nil {
+			return restore, shift(err, text, by)
+		}
+		for _, it := range set.(*syntax.SetVariables).Items {
+			if it.Scope != syntax.Session {
+				return restore, sqlerr.New(sqlerr.Invalid, "SET_VAR sets session variables only").WithPos(text, t.Pos)
+			}
+			if err := c.setItem(ctx, it, head+t.Text[m[2]:m[3]]); err != nil {
+				return restore, shift(err, text, by)
+			}
+		}
+	}
+	return restore, nil
+}
+
 func (c *session) begin(running string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running, c.since = running, time.Now()
 }
 
+// timeout is query_timeout, or insert_timeout of what changes rows
+// (starrocks.io, "System variables", since 3.4).
 func (c *session) timeout(st syntax.Statement) time.Duration {
 	name := "query_timeout"
-	if _, ok := st.(*syntax.Insert); ok {
+	switch st := st.(type) {
+	case *syntax.Insert, *syntax.Update, *syntax.Delete, *syntax.AlterTable, *syntax.Truncate:
 		name = "insert_timeout"
+	case *syntax.CreateTable:
+		if !st.Query.IsZero() {
+			name = "insert_timeout"
+		}
 	}
 	seconds, _ := strconv.Atoi(c.vars.get(name))
 	return time.Duration(seconds) * time.Second

@@ -47,7 +47,7 @@ func init() {
 		"tables_config": {[]string{"TABLE_SCHEMA", "TABLE_NAME", "TABLE_ENGINE", "TABLE_MODEL", "PRIMARY_KEY", "PARTITION_KEY", "DISTRIBUTE_KEY",
 			"DISTRIBUTE_TYPE", "DISTRIBUTE_BUCKET#", "SORT_KEY", "PROPERTIES", "TABLE_ID#"}, fillTablesConfig},
 		"session_variables": {[]string{"VARIABLE_NAME", "VARIABLE_VALUE"}, fillVariables},
-		"global_variables":  {[]string{"VARIABLE_NAME", "VARIABLE_VALUE"}, fillVariables},
+		"global_variables":  {[]string{"VARIABLE_NAME", "VARIABLE_VALUE"}, fillGlobals},
 		"engines":           fixedRows([]string{"ENGINE", "SUPPORT", "COMMENT", "TRANSACTIONS", "XA", "SAVEPOINTS"}, []any{"OLAP", "YES", "Default storage engine of StarRocks", "NO", "NO", "NO"}),
 		"character_sets":    fixedRows([]string{"CHARACTER_SET_NAME", "DEFAULT_COLLATE_NAME", "DESCRIPTION", "MAXLEN#"}, []any{"utf8", "utf8_general_ci", "UTF-8 Unicode", 3}),
 		"collations":        fixedRows([]string{"COLLATION_NAME", "CHARACTER_SET_NAME", "ID#", "IS_DEFAULT", "IS_COMPILED", "SORTLEN#"}, []any{"utf8_general_ci", "utf8", 33, "Yes", "Yes", 1}),
@@ -396,8 +396,15 @@ func fillTablesConfig(ctx context.Context, c *session, cat string, want wanted, 
 }
 
 func fillVariables(_ context.Context, c *session, _ string, _ wanted, r *relation) error {
-	for _, n := range c.variableNames() {
+	for _, n := range variableNames() {
 		r.add(n, c.vars.get(n))
+	}
+	return nil
+}
+
+func fillGlobals(_ context.Context, c *session, _ string, _ wanted, r *relation) error {
+	for _, n := range variableNames() {
+		r.add(n, c.srv.globals.get(n))
 	}
 	return nil
 }

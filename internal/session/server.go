@@ -39,6 +39,7 @@ type Server struct {
 	catalogs *catalog.Store
 	accounts *account.Store
 	planner  *engine.Planner
+	globals  *globals
 	started  time.Time
 	labels   sync.Map // database and label of the loads under way
 
@@ -61,6 +62,12 @@ func NewServer(ctx context.Context, o Options) (*Server, error) {
 			s.accounts, err = account.Open(ctx, c, o.Box)
 			return err
 		},
+		func(c *engine.Conn) (err error) {
+			if s.globals, err = openGlobals(ctx, c); err != nil {
+				return err
+			}
+			return openLabels(ctx, c)
+		},
 	} {
 		conn, err := o.DB.Connect()
 		if err != nil {
@@ -71,18 +78,14 @@ func NewServer(ctx context.Context, o Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	conn, err := o.DB.Connect()
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	return s, openLabels(ctx, conn)
+	return s, nil
 }
 
 // Close ends what the server holds open. No session may run.
 func (s *Server) Close() {
 	s.catalogs.Close()
 	s.accounts.Close()
+	s.globals.conn.Close()
 }
 
 // Login implements wire.Handler.
@@ -182,11 +185,11 @@ func (c *session) Reset(ctx context.Context) error {
 			return err
 		}
 	}
-	c.vars, c.users, c.warnings, c.prepared = variables{}, map[string]any{}, nil, map[string]string{}
+	c.vars, c.users, c.warnings, c.prepared = c.srv.globals.all(), map[string]any{}, nil, map[string]string{}
 	if c.catalog == "" {
 		c.catalog = catalog.Internal
 	}
-	return c.setTimeZone(ctx, "UTC")
+	return applyTimeZone(ctx, c.conn, c.vars.get("time_zone"))
 }
 
 // Close implements wire.Session.

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"fmt"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -15,47 +14,7 @@ import (
 	"lakeport/internal/wire"
 )
 
-// serverVersion is the MySQL version that lakeport presents.
-const serverVersion = "8.0.33"
-
-// starRocksVersion is the StarRocks whose statements lakeport speaks.
-const starRocksVersion = "3.5.0"
-
-// defaults are the variables that clients and StarRocks' scripts read or set,
-// with StarRocks' values (starrocks.io, "System variables"; MySQL manual for
-// those that only drivers ask for).
-var defaults = map[string]string{
-	"auto_increment_increment": "1", "auto_increment_offset": "1", "autocommit": "1", "catalog": "", "character_set_client": "utf8",
-	"character_set_connection": "utf8", "character_set_database": "utf8", "character_set_results": "utf8",
-	"character_set_server": "utf8", "character_set_system": "utf8", "collation_connection": "utf8_general_ci", "collation_database": "utf8_general_ci",
-	"collation_server": "utf8_general_ci", "cbo_enable_low_cardinality_optimize": "1", "connector_sink_compression_codec": "uncompressed",
-	"connector_sink_target_max_file_size": "1073741824", "default_storage_engine": "", "div_precision_increment": "4",
-	"dynamic_overwrite": "0", "enable_adaptive_sink_dop": "1", "enable_connector_adaptive_io_tasks": "1",
-	"enable_connector_sink_spill": "1", "enable_iceberg_column_statistics": "0", "enable_insert_strict": "1",
-	"enable_populate_datacache": "1", "enable_profile": "0", "enable_scan_datacache": "1", "enable_spill": "0",
-	"enable_write_hive_external_table": "0", "engine": "", "event_scheduler": "OFF", "exec_mem_limit": "2147483648",
-	"foreign_key_checks": "1", "group_concat_max_len": "65535", "init_connect": "", "innodb_read_only": "1", "insert_max_filter_ratio": "0", "insert_timeout": "14400",
-	"interactive_timeout": "3600", "language": "/starrocks/share/english/", "license": "Apache License 2.0",
-	"lower_case_table_names": "0", "max_allowed_packet": "33554432", "max_execution_time": "0", "net_buffer_length": "16384", "net_read_timeout": "60",
-	"net_write_timeout": "60", "new_planner_optimize_timeout": "3000", "parallel_fragment_exec_instance_num": "1",
-	"performance_schema": "0", "pipeline_dop": "0", "plan_mode": "auto", "query_cache_size": "1048576",
-	"query_cache_type": "0", "query_mem_limit": "0", "query_timeout": "300", "session_track_schema": "1", "sql_auto_is_null": "0", "sql_dialect": "StarRocks",
-	"sql_log_bin": "1", "sql_mode": "ONLY_FULL_GROUP_BY", "sql_notes": "1", "sql_quote_show_create": "1", "sql_safe_updates": "0", "sql_select_limit": "9223372036854775807",
-	"storage_engine": "", "system_time_zone": "UTC", "time_zone": "UTC", "transaction_isolation": "REPEATABLE-READ",
-	"transaction_read_only": "0", "tx_isolation": "REPEATABLE-READ", "tx_read_only": "0", "tx_visible_wait_timeout": "10",
-	"unique_checks": "1", "version": serverVersion, "version_comment": "StarRocks version " + starRocksVersion,
-	"version_compile_machine": "x86_64", "version_compile_os": "Linux", "wait_timeout": "28800", "warehouse": "default_warehouse",
-}
-
-// fixed are the variables that nobody sets.
-var fixed = map[string]bool{"version": true, "version_comment": true, "license": true, "language": true, "system_time_zone": true,
-	"lower_case_table_names": true, "version_compile_machine": true, "version_compile_os": true, "performance_schema": true, "engine": true}
-
-// accepted prefixes name StarRocks' tuning switches, which are stored and have
-// no effect.
-var accepted = []string{"cbo_", "enable_", "connector_", "new_planner_", "pipeline_", "spill_", "parallel_", "statistic_", "query_", "load_", "orc_", "parquet_", "max_", "broadcast_", "io_", "scan_", "big_query_", "runtime_", "global_runtime_", "chunk_", "hdfs_", "hive_", "jit_", "materialized_view_", "skip_", "sql_", "innodb_"}
-
-// variables holds what a session has set; the rest has its default.
+// variables are values that have been set; the rest has its default.
 type variables map[string]string
 
 // number is the value of a user variable that is a number, as digits. The
@@ -66,23 +25,12 @@ func (v variables) get(name string) string {
 	if value, set := v[name]; set {
 		return value
 	}
-	return defaults[name]
+	return sysvars[name].value
 }
 
 func (v variables) on(name string) bool {
-	switch strings.ToLower(v.get(name)) {
-	case "1", "on", "true":
-		return true
-	}
-	return false
-}
-
-func (v variables) known(name string) bool {
-	if _, set := v[name]; set {
-		return true
-	}
-	_, found := defaults[name]
-	return found
+	on, _ := boolean(v.get(name))
+	return on
 }
 
 // set carries out SET of variables, in order.
@@ -92,7 +40,7 @@ func (c *session) set(ctx context.Context, st *syntax.SetVariables, text string,
 			return err
 		}
 	}
-	return ok(w, "SET")
+	return w.Done(wire.Done{Tag: "SET", Warnings: len(c.warnings)})
 }
 
 func (c *session) setItem(ctx context.Context, it syntax.SetItem, text string) error {
@@ -127,41 +75,42 @@ func (c *session) setItem(ctx context.Context, it syntax.SetItem, text string) e
 func (c *session) setVariable(ctx context.Context, it syntax.SetItem, value, text string) error {
 	name := it.Name.Name
 	fail := func(e *sqlerr.Error) error { return e.WithPos(text, int(it.Name.Pos)) }
-	if !c.vars.known(name) && !hasPrefix(name, accepted) {
-		names := make([]string, 0, len(defaults))
-		for n := range defaults {
-			names = append(names, n)
-		}
-		sort.Strings(names)
-		e := sqlerr.New(sqlerr.NotFound, "Unknown system variable '%s'", name).With(sqlerr.UnknownVariable)
-		if near := sqlerr.Nearest(name, names); near != "" {
-			e.WithHint("did you mean %s?", near)
-		}
-		return fail(e)
+	v, known := sysvars[name]
+	if !known {
+		return fail(unknownVariable(name))
 	}
-	if fixed[name] {
+	if v.effect == fixed {
 		return fail(sqlerr.New(sqlerr.Invalid, "Variable '%s' is a read only variable", name).With(sqlerr.Code{MySQL: 1238, State: "HY000"}))
 	}
 	if strings.EqualFold(it.Value.Text, "DEFAULT") {
-		value = defaults[name]
+		if value = v.value; it.Scope != syntax.Global {
+			value = c.srv.globals.get(name)
+		}
 	}
-	bad := sqlerr.New(sqlerr.Invalid, "Variable '%s' can't be set to the value of '%s'", name, value).With(sqlerr.WrongValue)
+	if !v.takes(value) {
+		return fail(wrongValue(name, value))
+	}
+	if refused := refusedValue(name, value); refused != nil {
+		return fail(refused)
+	}
+	value = v.canonical(value)
+	if v.effect == noEffect && value != v.value {
+		c.warn("Warning", "variable "+name+" is accepted without effect", 1064)
+	}
+	if it.Scope == syntax.Global {
+		if err := c.checkValue(ctx, name, value); err != nil {
+			return fail(err)
+		}
+		return c.srv.globals.set(ctx, name, value)
+	}
 	switch name {
 	case "autocommit":
-		return c.setAutocommit(ctx, value, fail(bad))
+		return c.setAutocommit(ctx, value, fail(wrongValue(name, value)))
 	case "time_zone":
 		if err := c.setTimeZone(ctx, value); err != nil {
-			return fail(sqlerr.New(sqlerr.Invalid, "Unknown or incorrect time zone: '%s'", value).With(sqlerr.Code{MySQL: 1298, State: "HY000"}))
+			return fail(unknownZone(value))
 		}
 		return nil
-	case "sql_select_limit":
-		if _, err := strconv.ParseUint(value, 10, 64); err != nil {
-			return fail(bad)
-		}
-	case "query_timeout", "insert_timeout":
-		if n, err := strconv.Atoi(value); err != nil || n < 1 || n > 259200 {
-			return fail(bad)
-		}
 	case "catalog":
 		if !c.isCatalog(value) {
 			return fail(sqlerr.New(sqlerr.NotFound, "Unknown catalog '%s'", value).With(sqlerr.BadCatalog))
@@ -169,17 +118,47 @@ func (c *session) setVariable(ctx context.Context, it syntax.SetItem, value, tex
 		c.setCurrent(value, "")
 		return nil
 	}
+	if err := c.checkValue(ctx, name, value); err != nil {
+		return fail(err)
+	}
 	c.vars[name] = value
 	return nil
 }
 
-func hasPrefix(s string, list []string) bool {
-	for _, p := range list {
-		if strings.HasPrefix(s, p) {
-			return true
+func wrongValue(name, value string) *sqlerr.Error {
+	return sqlerr.New(sqlerr.Invalid, "Variable '%s' can't be set to the value of '%s'", name, value).With(sqlerr.WrongValue)
+}
+
+func unknownZone(value string) *sqlerr.Error {
+	return sqlerr.New(sqlerr.Invalid, "Unknown or incorrect time zone: '%s'", value).With(sqlerr.Code{MySQL: 1298, State: "HY000"})
+}
+
+// checkValue holds the value of a variable in effect against its rules.
+func (c *session) checkValue(ctx context.Context, name, value string) *sqlerr.Error {
+	switch name {
+	case "sql_select_limit":
+		if _, err := strconv.ParseUint(value, 10, 64); err != nil {
+			return wrongValue(name, value)
+		}
+	case "query_timeout", "insert_timeout":
+		if n, err := strconv.Atoi(value); err != nil || n < 1 || n > 259200 {
+			return wrongValue(name, value)
+		}
+	case "autocommit":
+		if _, is := boolean(value); !is {
+			return wrongValue(name, value)
+		}
+	case "time_zone":
+		conn, err := c.srv.DB.Connect()
+		if err == nil {
+			defer conn.Close()
+			err = applyTimeZone(ctx, conn, value)
+		}
+		if err != nil {
+			return unknownZone(value)
 		}
 	}
-	return false
+	return nil
 }
 
 // setAutocommit commits what is open when it is switched on. Switched off, it
@@ -262,26 +241,14 @@ func (c *session) showVariables(ctx context.Context, st *syntax.ShowVariables, t
 		r.add("Ssl_cipher", "")
 		return c.answer(ctx, r, "Variable_name", st.Filter, text, w)
 	}
-	for _, name := range c.variableNames() {
-		r.add(name, c.vars.get(name))
+	get := c.vars.get
+	if st.Scope == "GLOBAL" {
+		get = c.srv.globals.get
+	}
+	for _, name := range variableNames() {
+		r.add(name, get(name))
 	}
 	return c.answer(ctx, r, "Variable_name", st.Filter, text, w)
-}
-
-func (c *session) variableNames() []string {
-	all := map[string]bool{}
-	for n := range defaults {
-		all[n] = true
-	}
-	for n := range c.vars {
-		all[n] = true
-	}
-	names := make([]string, 0, len(all))
-	for n := range all {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	return names
 }
 
 // variableLiteral gives @@name or @name as a literal for the engine.
@@ -296,26 +263,21 @@ func (c *session) variableLiteral(name string, user bool) (string, bool) {
 		}
 		return "NULL", true
 	}
-	for _, scope := range []string{"session.", "global.", "local."} {
-		name = strings.TrimPrefix(name, scope)
+	get := c.vars.get
+	if rest, global := strings.CutPrefix(name, "global."); global {
+		name, get = rest, c.srv.globals.get
 	}
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "session."), "local.")
 	if name == "catalog" {
 		return lake.QuoteString(c.catalog), true
 	}
 	if name == "warning_count" || name == "error_count" {
 		return strconv.Itoa(len(c.warnings)), true
 	}
-	if !c.vars.known(name) {
+	if _, known := sysvars[name]; !known {
 		return "", false
 	}
-	value := c.vars.get(name)
-	if strings.EqualFold(value, "NULL") {
-		return value, true
-	}
-	if n, err := strconv.ParseInt(value, 10, 64); err == nil && strconv.FormatInt(n, 10) == value {
-		return value, true
-	}
-	return lake.QuoteString(value), true
+	return asLiteral(get(name)), true
 }
 
 // functionLiteral gives the functions that tell about the session.
