@@ -22,6 +22,7 @@ import (
 	"lakeport/internal/sandbox/glue"
 	"lakeport/internal/sandbox/iamapi"
 	"lakeport/internal/sandbox/kms"
+	"lakeport/internal/sandbox/redshift"
 	"lakeport/internal/sandbox/s3"
 	"lakeport/internal/sandbox/sts"
 	"lakeport/internal/secret"
@@ -129,11 +130,20 @@ func (s *server) startSandbox(o options, log *slog.Logger) (map[string]string, e
 		return nil, fmt.Errorf("open the sandbox's Glue: %w", err)
 	}
 	sb.Add(tables)
+	warehouses, err := redshift.New(redshift.Options{DB: sb.DB(), World: sb.World(), Now: sb.Now, Record: sb.Record})
+	if err != nil {
+		return nil, fmt.Errorf("open the sandbox's Redshift: %w", err)
+	}
+	sb.Add(warehouses.Clusters())
+	sb.Add(warehouses.Serverless())
 	if s.awsURL, err = s.serveHTTP("aws", o.aws, sb.Handler()); err != nil {
 		return nil, err
 	}
 	imds, err := s.serveHTTP("imds", "127.0.0.1:0", sb.Metadata())
 	if err != nil {
+		return nil, err
+	}
+	if _, err = s.serveHTTP("redshift", "127.0.0.1:0", warehouses.Credentials()); err != nil {
 		return nil, err
 	}
 	return map[string]string{"s3": s.awsURL, "sts": s.awsURL, "iam": s.awsURL, "glue": s.awsURL, "kms": s.awsURL, "imds": imds}, nil

@@ -102,6 +102,9 @@ func (s *Server) World() *world.World { return s.world }
 // Handler answers for all services and for the instruments.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
+// Record adds to the decision log what was decided outside of a signed call.
+func (s *Server) Record(e Entry) { s.journal.add(e) }
+
 // Metadata is the host's instance metadata service, which belongs on a
 // listener of its own.
 func (s *Server) Metadata() http.Handler { return imds.New(s.world, s.Now) }

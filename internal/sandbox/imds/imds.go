@@ -177,7 +177,7 @@ func (h *Handler) credentials(host world.Host, role *world.Role) string {
 	defer h.mu.Unlock()
 	now := h.now().UTC()
 	if h.held == nil || h.held.role != role.ID || !now.Before(h.held.session.Expires.Add(-renewal)) || now.Before(h.held.session.IssuedAt) {
-		c, err := h.assume(host, role, now)
+		c, err := h.assume(host, role)
 		if err != nil {
 			return indented(map[string]string{"Code": "AssumeRoleUnauthorizedAccess", "LastUpdated": stamp(now), "Message": err.Error()})
 		}
@@ -189,21 +189,13 @@ func (h *Handler) credentials(host world.Host, role *world.Role) string {
 		"Expiration": stamp(c.session.Expires)})
 }
 
-func (h *Handler) assume(host world.Host, role *world.Role, now time.Time) (*credentials, error) {
-	const service = "ec2.amazonaws.com"
-	request := iam.Request{Principal: iam.Principal{Kind: iam.Service, ARN: service}, Action: "sts:AssumeRole",
-		Resource: iam.Resource{ARN: role.ARN, Account: host.Account}, Context: iam.Context{}}
-	request.Principal.Identify(request.Context)
-	request.Context["aws:currenttime"] = []string{now.Format(time.RFC3339)}
-	request.Context["aws:epochtime"] = []string{strconv.FormatInt(now.Unix(), 10)}
-	request.Context["aws:sourceaccount"] = []string{host.Account}
-	if h.world.Set(nil, h.world.State().TrustPolicy(role.ARN)).Decide(&request) != iam.Allow {
-		return nil, fmt.Errorf("EC2 cannot assume the role %s. Please see documentation at "+
+func (h *Handler) assume(host world.Host, role *world.Role) (*credentials, error) {
+	session := &world.Session{Name: host.InstanceID, Instance: true}
+	token, d, err := h.world.AssumeForService("ec2.amazonaws.com", role, session, lifetime, nil)
+	if err == nil && d.Effect != iam.Allow {
+		err = fmt.Errorf("EC2 cannot assume the role %s. Please see documentation at "+
 			"https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html#troubleshoot_iam-ec2_errors-info-doc.", role.Name)
 	}
-	session := &world.Session{Account: host.Account, Subject: role.ID, Name: host.InstanceID, IssuedAt: now.Truncate(time.Second),
-		Expires: now.Truncate(time.Second).Add(lifetime), Instance: true}
-	token, _, err := h.world.Issue(session)
 	if err != nil {
 		return nil, err
 	}
