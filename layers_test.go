@@ -15,7 +15,7 @@ import (
 var layers = [][]string{
 	{"sqlerr", "secret", "syntax", "dialect", "lake", "metastore", "iam", "wire", "parquet"},
 	{"awsauth", "sigv4", "blob", "delimited", "engine", "orc", "wire/mysql"},
-	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/metastoretest", "format/hive", "format/iceberg", "scan", "format/delta"},
+	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/metastoretest", "format/hive", "format/iceberg", "scan", "format/delta", "format/hudi"},
 	{"catalog", "account"},
 	{"job"},
 	{"session"},

@@ -56,7 +56,7 @@ type glueStore struct {
 
 // Catalog types that StarRocks has; the value tells whether lakeport opens it.
 var types = map[string]bool{
-	"hive": true, "iceberg": false, "hudi": false, "deltalake": true, "unified": false, "jdbc": false, "es": false,
+	"hive": true, "iceberg": false, "hudi": true, "deltalake": true, "unified": false, "jdbc": false, "es": false,
 	"elasticsearch": false, "paimon": false, "odps": false, "kudu": false,
 }
 
@@ -152,7 +152,7 @@ func (c *checker) kind() error {
 		return sqlerr.New(sqlerr.Invalid, "[type : %s] is not supported", kind).WithPos(c.text, c.at["type"].ValuePos)
 	case !built:
 		return sqlerr.New(sqlerr.Unsupported, "catalogs of type %q are not built yet", kind).
-			WithPos(c.text, c.at["type"].ValuePos).WithHint(`catalogs of type "hive" and "deltalake" are`)
+			WithPos(c.text, c.at["type"].ValuePos).WithHint(`catalogs of type "hive", "hudi" and "deltalake" are`)
 	}
 	switch store := strings.ToLower(c.props["hive.metastore.type"]); store {
 	case "glue", "", "hive":

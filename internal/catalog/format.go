@@ -7,6 +7,7 @@ import (
 
 	"lakeport/internal/format/delta"
 	"lakeport/internal/format/hive"
+	"lakeport/internal/format/hudi"
 	"lakeport/internal/lake"
 	"lakeport/internal/metastore"
 	"lakeport/internal/scan"
@@ -23,8 +24,22 @@ func (c *Catalog) open(ctx context.Context, record *metastore.Table) (lake.Table
 	switch c.spec.kind {
 	case "deltalake":
 		return delta.Open(ctx, record.Database+"."+record.Name, location(record), delta.Options{List: c.listAfter, Read: c.read, Rows: c.rows})
+	case "hudi":
+		return hudi.Open(ctx, record.Database+"."+record.Name, location(record), hudi.Options{
+			List: c.listDirectory, Read: c.read, ReadOptimized: readOptimized(record),
+		})
 	}
 	return c.openHive(record)
+}
+
+// readOptimized tells whether a record stands for a merge-on-read table without
+// what its logs hold: Hudi's sync says so by a parameter, else Hive's input
+// format does, which is another one for the whole table.
+func readOptimized(t *metastore.Table) bool {
+	if asked := t.Storage.SerDeParams["hoodie.query.as.ro.table"]; asked != "" {
+		return strings.EqualFold(asked, "true")
+	}
+	return strings.HasSuffix(t.Storage.InputFormat, ".HoodieParquetInputFormat")
 }
 
 func (c *Catalog) openHive(record *metastore.Table) (lake.Table, error) {
@@ -76,6 +91,14 @@ func (c *Catalog) list(ctx context.Context, uri string) ([]lake.Object, error) {
 	}
 	list, err := c.objects.List(ctx, bucket, prefix, true)
 	return list, c.ExplainS3(ctx, err)
+}
+
+// listDirectory lists a directory, and those below it if recursive.
+func (c *Catalog) listDirectory(ctx context.Context, dir string, recursive bool) ([]lake.Object, error) {
+	if recursive {
+		return c.list(ctx, dir)
+	}
+	return c.listAfter(ctx, dir, dir)
 }
 
 // listAfter lists one directory from the key of a URI on.

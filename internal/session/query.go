@@ -374,7 +374,7 @@ func (c *session) needs(ctx context.Context, p *plan, tree *engine.Tree, uses []
 		u.stub = fmt.Sprintf("scan_%d", i)
 		schema := lake.Schema{}
 		if u.table != nil {
-			schema = u.table.Schema()
+			schema = datetimes(u.table.Schema())
 		} else {
 			t, err := c.describeTable(ctx, u.name)
 			if err != nil {
@@ -411,6 +411,7 @@ func alias(ref engine.NameRef) string {
 
 // source is the SELECT over an external table, its objects mounted.
 func (c *session) source(ctx context.Context, p *plan, u use, n lake.Need) (string, error) {
+	n.Filters = without(n.Filters, u.table.Schema())
 	s, err := u.table.Plan(ctx, n)
 	if err != nil {
 		return "", err
@@ -419,7 +420,7 @@ func (c *session) source(ctx context.Context, p *plan, u use, n lake.Need) (stri
 		return s.SQL(nil, nil), nil
 	}
 	sql, err := scan.Prepare(ctx, p.reads(ctx, c, u.from), u.from.Objects(), s)
-	return sql, u.from.ExplainS3(ctx, err)
+	return wallClock(sql, u.table.Schema()), u.from.ExplainS3(ctx, err)
 }
 
 // translate turns StarRocks' spelling into DuckDB's, and variables and
