@@ -20,6 +20,8 @@ func (w *writer) arithmetic(i, end int) int {
 		return w.constant(i, end)
 	case kind == syntax.String && !w.isAlias(i):
 		stop = i + 1
+	case w.is(i, "TRUE", "FALSE") && (w.infix(i-1, end) || w.infix(i+1, end)):
+		return w.replace(i, map[bool]string{true: "1", false: "0"}[w.is(i, "TRUE")])
 	case w.givesText(i):
 		if stop = w.operandEnd(i, end); stop > w.match[i+1]+1 {
 			return i
@@ -112,7 +114,11 @@ var textCalls = set(`concat concat_ws substring substr mid left right strleft st
 
 // givesText tells whether a call that gives a string begins at i.
 func (w *writer) givesText(i int) bool {
-	return w.kind(i) == syntax.Word && w.is(i+1, "(") && !w.is(i-1, ".") && textCalls[strings.ToLower(w.toks[i].Text)]
+	if w.kind(i) != syntax.Word || !w.is(i+1, "(") || w.is(i-1, ".") {
+		return false
+	}
+	name := strings.ToLower(w.toks[i].Text)
+	return textCalls[name] || (passCalls[name] || joinCalls[name]) && w.classOfCall(arg{i, w.match[i+1] + 1}) == textual
 }
 
 // sum writes sum(x) and avg(x), with their OVER and FILTER. A sum of integers

@@ -59,6 +59,9 @@ func (w *writer) compare(i, end int) int {
 	if !w.beginsTerm(i) {
 		return i
 	}
+	if stop := w.compareClasses(i, end); stop > i {
+		return stop
+	}
 	if stop := w.literal(i, end); stop > i {
 		return w.compareTurned(i, stop, end)
 	}
@@ -93,6 +96,90 @@ func (w *writer) compare(i, end int) int {
 		return w.inList(left, stop, stop+2, end)
 	}
 	return i
+}
+
+// compareClasses writes a comparison of columns and calls that are known to be
+// of different classes. Those of columns with literals are compare's.
+func (w *writer) compareClasses(i, end int) int {
+	left := arg{i, w.operandEnd(i, end)}
+	op := left.to
+	if op >= end || op == i || w.is(i, "-", "+", "~", "!") {
+		return i
+	}
+	if w.is(op, "BETWEEN") || w.is(op, "NOT") && w.is(op+1, "BETWEEN") {
+		return w.betweenClasses(left, op, end)
+	}
+	equal := equalities[w.toks[op].Text]
+	right := arg{op + 1, w.operandEnd(op+1, end)}
+	if !equal && !w.is(op, "<", ">", "<=", ">=") || right.to <= right.from || right.to > end || !w.endsTerm(right.to, end) ||
+		w.ofLiteral(left, right) || w.ofLiteral(right, left) || w.is(right.from, "SELECT", "ANY", "ALL", "SOME", "(") {
+		return i
+	}
+	l, r := w.classOf(left), w.classOf(right)
+	if !l.differs(r) {
+		return i
+	}
+	w.alike(left, l, r, equal)
+	w.gap(op)
+	w.item(op, op+1)
+	w.gap(right.from)
+	w.alike(right, r, l, equal)
+	return right.to
+}
+
+// ofLiteral tells whether a comparison of a with a literal b is one of compare's
+// own, or the engine's.
+func (w *writer) ofLiteral(a, b arg) bool {
+	return w.literal(b.from, b.to) == b.to && (w.path(a.from, a.to) == a.to || w.literal(a.from, a.to) == a.to)
+}
+
+// betweenClasses writes x [NOT] BETWEEN a AND b.
+func (w *writer) betweenClasses(x arg, op, end int) int {
+	from := op + 1
+	if w.is(op, "NOT") {
+		from++
+	}
+	low := arg{from, w.operandEnd(from, end)}
+	high := arg{low.to + 1, w.operandEnd(low.to+1, end)}
+	if !w.is(low.to, "AND") || high.to <= high.from || !w.endsTerm(high.to, end) || w.ofLiteral(x, low) && w.ofLiteral(x, high) {
+		return x.from
+	}
+	cx, cl, ch := w.classOf(x), w.classOf(low), w.classOf(high)
+	if !cx.differs(cl) && !cx.differs(ch) || cx == unknown || cl == unknown || ch == unknown || cx == textual && cl != ch && !(cl.isNumber() && ch.isNumber()) {
+		return x.from
+	}
+	w.alike(x, cx, cl, false)
+	w.span(op, from)
+	w.put(low.from, " ")
+	w.alike(low, cl, cx, false)
+	w.put(low.to, " AND ")
+	w.alike(high, ch, cx, false)
+	return high.to
+}
+
+// differs tells whether values of two known classes are converted before they
+// are compared.
+func (c class) differs(d class) bool {
+	convertible := func(c class) bool { return c == textual || c == temporal || c.isNumber() }
+	return convertible(c) && convertible(d) && c != d && !(c.isNumber() && d.isNumber())
+}
+
+// alike writes a, of class c, for a comparison with a value of class d: a string
+// as the date or number, but for equality with an exact number, which is of
+// strings (StarRocks, cbo_eq_base_type); a date as its number yyyymmdd.
+func (w *writer) alike(a arg, c, d class, equal bool) {
+	switch {
+	case c == textual && d == temporal:
+		w.wrap(a.from, macro("ts")+"(", []arg{a}, ")")
+	case c == textual && !(d == exact && equal):
+		w.wrap(a.from, "TRY_CAST(", []arg{a}, " AS DOUBLE)")
+	case d == textual && c == exact && equal:
+		w.asText(a)
+	case c == temporal && d.isNumber():
+		w.wrap(a.from, macro("whole")+"(", []arg{a}, ")")
+	default:
+		w.arg(a)
+	}
 }
 
 // side is one side of a comparison: the tokens from..to; text if it is known

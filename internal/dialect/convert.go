@@ -165,33 +165,51 @@ func sameType(name string, from int) func(w *writer, i int, args []arg) bool {
 }
 
 // sameTypes tells whether the arguments are made strings for they are of
-// strings and others.
+// strings and others, or of numbers and dates.
 func sameTypes(w *writer, args []arg) bool {
-	return slices.ContainsFunc(args, w.isText) && slices.ContainsFunc(args, func(a arg) bool { return !w.isText(a) && !w.isNullWord(a) })
+	texts, numbers, times, rest := 0, 0, 0, 0
+	for _, a := range args {
+		switch c := w.classOf(a); {
+		case c == textual:
+			texts++
+		case c.isNumber():
+			numbers++
+		case c == temporal:
+			times++
+		case c != nothing:
+			rest++
+		}
+	}
+	return texts > 0 && numbers+times+rest > 0 || numbers > 0 && times > 0
 }
 
-// isText tells whether the argument is a string literal or a call that gives a
-// string.
-func (w *writer) isText(a arg) bool {
-	return a.to == a.from+1 && w.kind(a.from) == syntax.String || w.givesText(a.from) && a.to == w.match[a.from+1]+1
-}
+// isText tells whether the argument is known to be a string.
+func (w *writer) isText(a arg) bool { return w.classOf(a) == textual }
 
 // isNull tells whether the argument is the word NULL.
 func (w *writer) isNullWord(a arg) bool { return a.to == a.from+1 && w.is(a.from, "NULL") }
 
-// caseResults writes CASE .. END whose results are strings and others.
+// caseResults writes CASE .. END whose results, or operand and values, are
+// strings and others.
 func (w *writer) caseResults(i, end int) int {
 	stop := w.caseEnd(i, end)
 	if !w.is(stop-1, "END") || stop > end {
 		return i
 	}
-	var results []arg
+	results, compared := []arg(nil), []arg(nil)
+	if !w.is(i+1, "WHEN") {
+		compared = append(compared, arg{i + 1, w.find(i+1, stop, "WHEN")})
+	}
 	for n := i + 1; n < stop-1; n++ {
 		switch {
 		case w.is(n, "CASE"):
 			n = w.caseEnd(n, stop-1) - 1
 		case w.match[n] > n:
 			n = w.match[n]
+		case w.is(n, "WHEN") && compared != nil:
+			to := w.find(n+1, stop, "THEN")
+			compared = append(compared, arg{n + 1, to})
+			n = to - 1
 		case w.is(n, "THEN", "ELSE"):
 			to := n + 1
 			for to < stop-1 && !w.is(to, "WHEN", "ELSE") {
@@ -206,12 +224,20 @@ func (w *writer) caseResults(i, end int) int {
 			n = to - 1
 		}
 	}
-	if !sameTypes(w, results) {
+	var mixed []arg
+	if compared != nil && sameTypes(w, compared) {
+		mixed = append(mixed, compared...)
+	}
+	if sameTypes(w, results) {
+		mixed = append(mixed, results...)
+	}
+	if mixed == nil {
 		return i
 	}
+	slices.SortFunc(mixed, func(a, b arg) int { return a.from - b.from })
 	w.copy(i)
 	from := i + 1
-	for _, r := range results {
+	for _, r := range mixed {
 		if w.isText(r) || w.isNullWord(r) {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"lakeport/internal/lake"
@@ -90,10 +91,7 @@ func appendJoda(b []byte, t time.Time, p jodaPart) ([]byte, error) {
 	case p.letter == 'M':
 		return appendPadded(b, int(t.Month()), p.n), nil
 	case p.letter == 'S':
-		digits := fmt.Sprintf("%09d", t.Nanosecond())
-		for len(digits) < p.n {
-			digits += "0"
-		}
+		digits := fmt.Sprintf("%09d", t.Nanosecond()) + strings.Repeat("0", max(p.n-9, 0))
 		return append(b, digits[:p.n]...), nil
 	case (p.letter == 'y' || p.letter == 'Y' || p.letter == 'x') && p.n == 2:
 		return appendPadded(b, number[p.letter]%100, 2), nil

@@ -28,9 +28,18 @@ type Options struct {
 	// current_user, session_user, current_role, connection_id, last_query_id,
 	// version, current_version, host_name. Nil, or !ok: left as it is.
 	Function func(name string) (literal string, ok bool)
+	// Tables are all that the query names; nil: not known yet. By the types of
+	// their columns values of different types are converted where they meet.
+	Tables []Table
 	// Headings names every unnamed expression of the outermost select list by
 	// its own source text, which is the heading that MySQL clients expect.
 	Headings bool
+}
+
+// Table is a table of a query: the name or alias that qualifies its columns.
+type Table struct {
+	Name    string
+	Columns []lake.Column
 }
 
 // Result is a rewritten query.
@@ -38,7 +47,9 @@ type Result struct {
 	SQL    string
 	Params int   // the ? of the source, numbered $1.. in SQL
 	Hints  []Var // of /*+ SET_VAR(name = value, ..) */
-	marks  []mark
+	// Typed tells that the query could become another one with Options.Tables.
+	Typed bool
+	marks []mark
 }
 
 // Var is a variable set for one statement by a hint.
@@ -123,6 +134,7 @@ type writer struct {
 	hasXor   bool              // the text has an XOR
 	headings map[int]string    // index of the token after a select item -> its heading
 	subst    map[string]string // lambda parameters -> what stands for them
+	known    map[string]class  // of columns; filled by columns
 	params   map[int]int       // index of a ? -> its number in the source
 }
 

@@ -7,13 +7,14 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/syntax"
 )
 
 // session is what testdata/rewrite knows of a session.
 func session(d *datadriven.TestData) Options {
-	return Options{
+	o := Options{
 		PipesAsConcat: d.HasArg("pipes"),
 		ThrowOnCast:   d.HasArg("throw"),
 		Headings:      d.HasArg("headings"),
@@ -31,6 +32,15 @@ func session(d *datadriven.TestData) Options {
 			return v, ok
 		},
 	}
+	if d.HasArg("typed") {
+		t := Table{Name: "t", Columns: []lake.Column{{Name: "both", Type: lake.Type{Kind: lake.Varchar}}}}
+		for name, kind := range map[string]lake.Kind{"i": lake.Integer, "b": lake.BigInt, "f": lake.Double, "s": lake.Varchar, "d": lake.Date, "ts": lake.Timestamp,
+			"bo": lake.Boolean, "j": lake.JSON, "st": lake.Struct} {
+			t.Columns = append(t.Columns, lake.Column{Name: name, Type: lake.Type{Kind: kind}})
+		}
+		o.Tables = []Table{t, {"u", []lake.Column{{Name: "S", Type: lake.Type{Kind: lake.Varchar}}, {Name: "BOTH", Type: lake.Type{Kind: lake.Integer}}}}}
+	}
+	return o
 }
 
 func TestRewrite(t *testing.T) {
@@ -40,6 +50,9 @@ func TestRewrite(t *testing.T) {
 			return err.Error() + "\n"
 		}
 		out := r.SQL + "\n"
+		if r.Typed {
+			out += "typed\n"
+		}
 		if r.Params > 0 {
 			out += fmt.Sprintf("params: %d\n", r.Params)
 		}
@@ -172,12 +185,16 @@ func TestDeepNestingIsAnErrorOrFast(t *testing.T) {
 func FuzzQuery(f *testing.F) {
 	for _, text := range []string{"SELECT a ^ b ^ (c ^ d), !x", "x REGEXP 'a' AND y LIKE '%\\%'", "CAST(a AS ARRAY<INT>)", "array_map((x, y) -> x + y, a, b)",
 		"SELECT a \"b\", count(distinct a, b) FROM t LIMIT ?, ?", "INTERVAL -1 DAY", "group_concat(distinct a, b order by c separator '-')",
-		"map{'a': 1}, array<int>[1], time_slice(a, interval 1 day, ceil)", "$?, a||b", "/*+ SET_VAR(a = -1) */ @@x", "convert(a using b), convert(a, int)"} {
+		"map{'a': 1}, array<int>[1], time_slice(a, interval 1 day, ceil)", "$?, a||b", "/*+ SET_VAR(a = -1) */ @@x", "SELECT max(t.b) > 3, a BETWEEN b AND 5, CASE b WHEN 1 THEN a ELSE 'x' END c FROM t AS u(a)", "convert(a using b), convert(a, int)"} {
 		f.Add(text, true)
 		f.Add(text, false)
 	}
 	f.Fuzz(func(t *testing.T, text string, headings bool) {
-		r, err := Query(text, Options{Headings: headings, Variable: func(string, bool) (string, bool) { return "1", true }})
+		tables := []Table{{"t", []lake.Column{{Name: "a", Type: lake.Type{Kind: lake.Integer}}, {Name: "b", Type: lake.Type{Kind: lake.Varchar}}}}}
+		if !headings {
+			tables = nil
+		}
+		r, err := Query(text, Options{Headings: headings, Tables: tables, Variable: func(string, bool) (string, bool) { return "1", true }})
 		if err != nil {
 			if k := sqlerr.From(err).Kind; k == sqlerr.Internal {
 				t.Fatalf("%q: %v", text, err)

@@ -170,7 +170,7 @@ func daysIn(year int) int {
 	return time.Date(year, 12, 31, 0, 0, 0, 0, time.UTC).YearDay()
 }
 
-// zones keeps the time zones that convert_tz has met, nil for an unknown name.
+// zones keeps the time zones that convert_tz has met.
 var zones sync.Map
 
 var zoneOffset = regexp.MustCompile(`^([+-])(\d{1,2}):(\d\d)$`)
@@ -192,7 +192,9 @@ func zone(name []byte) *time.Location {
 	} else if len(name) > 0 && string(name) != "Local" {
 		z, _ = time.LoadLocation(string(name))
 	}
-	zones.Store(string(name), z)
+	if z != nil {
+		zones.Store(string(name), z)
+	}
 	return z
 }
 

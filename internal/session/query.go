@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,6 +110,7 @@ type plan struct {
 
 	source   dialect.Result  // the translation that the edits were made in
 	edits    [][]engine.Edit // made one after the other
+	opened   map[string]use  // by their names as written
 	views    []tableName     // that the query reads
 	expanded int             // how many of edits put views in place
 	text     string          // the statement, and where in it the query stands
@@ -265,6 +267,10 @@ func (c *session) plan(ctx context.Context, q syntax.Fragment, text string) (*pl
 	if err != nil {
 		return nil, c.unplanned(ctx, p, q, err)
 	}
+	if p.source, tree, err = c.convert(ctx, p, q.Text, c.dialect(), result, tree); err != nil {
+		return nil, p.explain(ctx, err)
+	}
+	p.sql = p.source.SQL
 	if tree, err = c.expand(ctx, p, tree); err != nil {
 		return nil, err
 	}
@@ -289,6 +295,54 @@ func (c *session) unplanned(ctx context.Context, p *plan, q syntax.Fragment, err
 	return p.locate(err)
 }
 
+// convert translates a query again with the types of its tables' columns, where
+// they may change what values of different types become when they meet.
+func (c *session) convert(ctx context.Context, p *plan, text string, o dialect.Options, r dialect.Result, tree *engine.Tree) (dialect.Result, *engine.Tree, error) {
+	if !r.Typed {
+		return r, tree, nil
+	}
+	o.Tables = []dialect.Table{}
+	for _, ref := range tree.Names {
+		columns, err := c.columnsOf(ctx, p, ref)
+		if err != nil {
+			return r, tree, err
+		}
+		o.Tables = append(o.Tables, dialect.Table{Name: cmp.Or(ref.Alias, ref.Table), Columns: columns})
+	}
+	typed, err := dialect.Query(text, o)
+	if err != nil || typed.SQL == r.SQL {
+		return r, tree, nil
+	}
+	again, err := c.conn.Inspect(ctx, typed.SQL)
+	if err == nil {
+		err = again.Check()
+	}
+	return typed, again, err
+}
+
+// columnsOf gives the columns of the table or view that a name means.
+func (c *session) columnsOf(ctx context.Context, p *plan, ref engine.NameRef) ([]lake.Column, error) {
+	n, def, err := c.viewOf(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if def == nil {
+		u, err := c.findOnce(ctx, p, ref)
+		if err != nil {
+			return nil, err
+		}
+		if u.table != nil {
+			return u.table.Schema().Columns, nil
+		}
+		n = u.name
+	}
+	t, err := c.describeTable(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	return t.lakeColumns(), nil
+}
+
 // use is one name in the query and the table it means.
 type use struct {
 	ref   engine.NameRef
@@ -311,7 +365,7 @@ func (c *session) resolve(ctx context.Context, p *plan, tree *engine.Tree) error
 	uses := make([]use, len(tree.Names))
 	external := false
 	for i, ref := range tree.Names {
-		u, err := c.find(ctx, ref)
+		u, err := c.findOnce(ctx, p, ref)
 		if err != nil {
 			return err
 		}
@@ -339,6 +393,24 @@ func (c *session) resolve(ctx context.Context, p *plan, tree *engine.Tree) error
 	}
 	p.edit(edits)
 	return nil
+}
+
+// findOnce is find, once for each name in a statement.
+func (c *session) findOnce(ctx context.Context, p *plan, ref engine.NameRef) (use, error) {
+	name := strings.Join(ref.Parts(), "\x00")
+	u, ok := p.opened[name]
+	if !ok {
+		var err error
+		if u, err = c.find(ctx, ref); err != nil {
+			return u, err
+		}
+		if p.opened == nil {
+			p.opened = map[string]use{}
+		}
+		p.opened[name] = u
+	}
+	u.ref = ref
+	return u, nil
 }
 
 // find opens the table that a name of the query means.

@@ -231,6 +231,9 @@ func (c *session) inside(ctx context.Context, n tableName, d *definition) (strin
 		return "", broken(err)
 	}
 	around := &session{srv: c.srv, conn: c.conn, catalog: d.View.Catalog, database: d.View.Database}
+	if result, tree, err = around.convert(ctx, &plan{}, d.View.Text, o, result, tree); err != nil {
+		return "", broken(err)
+	}
 	var edits []engine.Edit
 	for _, ref := range tree.Names {
 		inner, err := around.parts(ref.Parts())
