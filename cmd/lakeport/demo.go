@@ -60,7 +60,7 @@ func runDemo(cmd *cobra.Command, o options, exit bool) (err error) {
 		return err
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.drain)
 		defer cancel()
 		if cerr := s.shutdown(ctx); err == nil {
 			err = cerr

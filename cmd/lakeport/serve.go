@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// drain is how long a stop waits for statements under way.
+// drain is how long a stop waits for statements under way, unless --drain
+// says it.
 const drain = 20 * time.Second
 
 func serveCommand() *cobra.Command {
@@ -25,7 +26,7 @@ func serveCommand() *cobra.Command {
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), s.ready())
 			<-cmd.Context().Done()
-			ctx, cancel := context.WithTimeout(context.Background(), drain)
+			ctx, cancel := context.WithTimeout(context.Background(), o.drain)
 			defer cancel()
 			return s.shutdown(ctx)
 		},
@@ -40,6 +41,7 @@ type options struct {
 	sandbox                    bool
 	world                      string
 	resetWorld                 bool
+	drain                      time.Duration
 }
 
 func (o *options) flags(cmd *cobra.Command, data string) {
@@ -51,6 +53,7 @@ func (o *options) flags(cmd *cobra.Command, data string) {
 	f.StringVar(&o.aws, "aws", "127.0.0.1:4566", "address of the AWS sandbox")
 	f.BoolVar(&o.sandbox, "sandbox", false, "start the AWS sandbox and use it for every AWS call")
 	f.StringVar(&o.world, "world", "", "world file of the sandbox, read where the data directory holds no world yet")
+	f.DurationVar(&o.drain, "drain", drain, "how long a stop waits for statements under way before it cancels them")
 	f.BoolVar(&o.resetWorld, "reset-world", false, "forget the sandbox's identities and read --world again")
 }
 

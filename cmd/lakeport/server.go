@@ -42,13 +42,27 @@ type server struct {
 // ready is the line that says where everything listens.
 func (s *server) ready() string { return "lakeport is ready " + strings.Join(s.addresses, " ") }
 
-// shutdown lets running statements finish until ctx ends and closes all.
+// shutdown lets running statements finish until ctx ends, cancels the rest and
+// closes all. Where a statement does not end even then, what is below it stays
+// open: the process may end all the same, since all that is committed is safe
+// on disk, as after a kill.
 func (s *server) shutdown(ctx context.Context) error {
 	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.closers[i](ctx))
+	for len(s.closers) > 0 {
+		last := len(s.closers) - 1
+		err := s.closers[last](ctx)
+		s.closers = s.closers[:last]
+		switch {
+		case errors.Is(err, mysql.ErrRunning):
+			slog.Warn("a statement could not be stopped: ending without closing the database, whose committed state is safe")
+			s.closers = nil
+			return errors.Join(errs...)
+		case errors.Is(err, context.DeadlineExceeded):
+			slog.Warn("statements that ran longer than the time to drain were cancelled")
+		default:
+			errs = append(errs, err)
+		}
 	}
-	s.closers = nil
 	return errors.Join(errs...)
 }
 

@@ -69,6 +69,7 @@ type lab struct {
 	dir    string
 	cmd    *exec.Cmd
 	env    []string
+	flags  []string          // of serve, beyond those that all have
 	ready  map[string]string // mysql, aws, imds
 	log    *bytes.Buffer
 	done   chan error
@@ -112,6 +113,7 @@ func (l *lab) start() {
 func (l *lab) tryStart() error {
 	l.cmd = exec.Command(binary, "serve", "--sandbox", "--data", filepath.Join(l.dir, "data"), "--mysql", "127.0.0.1:0", "--aws", "127.0.0.1:0",
 		"--world", filepath.Join(l.dir, "world.json"))
+	l.cmd.Args = append(l.cmd.Args, l.flags...)
 	l.cmd.Env = append(clean(os.Environ()), l.env...)
 	l.log, l.done = &bytes.Buffer{}, make(chan error, 1)
 	l.cmd.Stderr = &lockedWriter{w: l.log}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -166,5 +167,38 @@ func (f *failure) split() (msg, hint string) {
 			hint = ""
 		}
 	}
-	return strings.TrimRight(msg, "!\n "), strings.ReplaceAll(hint, ": :", ":")
+	return strings.TrimRight(f.reworded(msg), "!\n "), strings.ReplaceAll(hint, ": :", ":")
+}
+
+// engineAdvice begins what DuckDB advises its own users: settings and options
+// that clients do not have.
+var engineAdvice = []string{"\nPossible solutions", "\n\nUse \"SET ", " You might want to add", "\nYou might want to", " Try setting ", "\nSee https://"}
+
+// What DuckDB says of values that do not fit, in its own names of types.
+var (
+	outOfType  = regexp.MustCompile(`^Type \w+ with value (.+) can't be cast because the value is out of range for the destination type (\w+)(?: when casting from source column (.+))?$`)
+	outOfField = regexp.MustCompile(`^Casting value "(.*)" to type (.+) failed: value is out of range!?(?: when casting from source column (.+))?$`)
+	typeNames  = regexp.MustCompile(`\bINT(8|16|32|64|128)\b`)
+	typeName   = map[string]string{"INT8": "TINYINT", "INT16": "SMALLINT", "INT32": "INT", "INT64": "BIGINT", "INT128": "LARGEINT"}
+)
+
+// reworded drops advice and gives values and types in the client's words.
+func (f *failure) reworded(msg string) string {
+	for _, mark := range engineAdvice {
+		msg, _, _ = strings.Cut(msg, mark)
+	}
+	switch f.Class {
+	case "Conversion", "Out of Range", "Mismatch Type", "Decimal", "Invalid Input":
+	default:
+		return msg
+	}
+	for _, form := range []*regexp.Regexp{outOfType, outOfField} {
+		if m := form.FindStringSubmatch(msg); m != nil {
+			msg = "value " + m[1] + " is out of range for " + m[2]
+			if m[3] != "" {
+				msg += " (column " + m[3] + ")"
+			}
+		}
+	}
+	return typeNames.ReplaceAllStringFunc(msg, func(t string) string { return typeName[t] })
 }

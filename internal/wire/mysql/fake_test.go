@@ -24,7 +24,8 @@ import (
 // memory, so that the protocol can be tested without an engine.
 type backend struct {
 	users  map[string]wire.Verifier
-	events chan string // what statements that block say of themselves
+	events chan string   // what statements that block say of themselves
+	wake   chan struct{} // ends the deaf statement
 
 	mu     sync.Mutex
 	kill   map[uint32]func(query bool)
@@ -52,6 +53,7 @@ func newBackend() *backend {
 			"both":   {Native: sum1("secret"), SHA2: sum256("secret")},
 		},
 		events: make(chan string, 16),
+		wake:   make(chan struct{}),
 		kill:   make(map[uint32]func(bool)),
 	}
 }
@@ -209,6 +211,10 @@ func (s *session) one(ctx context.Context, text string, more bool, w wire.Result
 		<-ctx.Done()
 		s.b.events <- "stopped"
 		return fmt.Errorf("sleep: %w", ctx.Err())
+	case "deaf": // to its cancellation
+		s.b.events <- "asleep"
+		<-s.b.wake
+		return nil
 	case "flood":
 		defer func() { s.b.events <- "stopped" }()
 		return writeRows(w, math.MaxInt, more)

@@ -39,6 +39,8 @@ type Options struct {
 	MaxPacket int
 	// LoginTimeout bounds the time from connect to login; zero: 10 s.
 	LoginTimeout time.Duration
+	// Patience is how long Shutdown waits for cancelled statements; zero: 5 s.
+	Patience time.Duration
 	// Log takes what no client can be told; nil: nothing is logged.
 	Log *slog.Logger
 }
@@ -81,6 +83,9 @@ func Serve(ctx context.Context, l net.Listener, h wire.Handler, o Options) *Serv
 	if o.LoginTimeout == 0 {
 		o.LoginTimeout = 10 * time.Second
 	}
+	if o.Patience == 0 {
+		o.Patience = 5 * time.Second
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -102,9 +107,14 @@ func Serve(ctx context.Context, l net.Listener, h wire.Handler, o Options) *Serv
 // Addr is the address that the server listens on.
 func (s *Server) Addr() net.Addr { return s.l.Addr() }
 
+// ErrRunning is why Shutdown gives up: a statement does not end although it
+// has been cancelled. What it uses may not be closed.
+var ErrRunning = errors.New("a cancelled statement is still running")
+
 // Shutdown stops accepting, closes connections as they become idle and waits
 // until all are closed. When ctx ends first, running statements are cancelled
-// and connections cut; Shutdown still waits for them, and returns ctx's error.
+// and connections cut, and Shutdown returns ctx's error once they have ended,
+// or ErrRunning when they have not after Options.Patience.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -119,15 +129,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	done := make(chan struct{})
 	go func() { s.wg.Wait(); close(done) }()
-	var err error
+	defer s.cancel(errShutdown)
 	select {
 	case <-done:
+		return nil
 	case <-ctx.Done():
-		err = ctx.Err()
 	}
 	s.cancel(errShutdown)
-	<-done
-	return err
+	patience := time.NewTimer(s.o.Patience)
+	defer patience.Stop()
+	select {
+	case <-done:
+		return ctx.Err()
+	case <-patience.C:
+		return ErrRunning
+	}
 }
 
 // stopNow closes the listener and cuts every connection.

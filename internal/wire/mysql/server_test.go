@@ -147,6 +147,20 @@ func TestShutdownCutsStatementsWhenItsTimeIsUp(t *testing.T) {
 	}
 }
 
+func TestShutdownGivesUpOnAStatementThatDoesNotEnd(t *testing.T) {
+	b := newBackend()
+	s := serve(t, b, Options{Patience: time.Millisecond})
+	db := open(t, s, "root", "")
+	go func() { _, _ = db.Exec("deaf") }()
+	b.await(t, "asleep")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, ErrRunning) {
+		t.Errorf("shutdown: %v", err)
+	}
+	close(b.wake)
+}
+
 func TestAPanicCostsOneConnection(t *testing.T) {
 	s := serve(t, newBackend(), Options{})
 	db, other := open(t, s, "root", ""), open(t, s, "root", "")
