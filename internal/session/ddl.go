@@ -92,6 +92,9 @@ func (c *session) createTable(ctx context.Context, st *syntax.CreateTable, text 
 		}
 		return errors.Join(err, tableExists(n))
 	}
+	if strings.EqualFold(st.Engine, "file") {
+		return c.createFileTable(ctx, n, st, text, w)
+	}
 	var affected int64
 	switch {
 	case !st.Query.IsZero():
@@ -145,8 +148,13 @@ func (c *session) creatable(ctx context.Context, n tableName, st *syntax.CreateT
 		return sqlerr.New(sqlerr.Unsupported, "%s is not built yet", what).WithPos(text, int(pos))
 	}
 	switch {
+	case strings.EqualFold(st.Engine, "file"):
+		return nil // its properties are other ones
 	case st.Engine != "" && !strings.EqualFold(st.Engine, "olap") && !strings.EqualFold(st.Engine, "innodb"):
-		return refuse("ENGINE = "+st.Engine, st.Pos)
+		return refuse("ENGINE = "+st.Engine, st.EnginePos)
+	case st.External:
+		return sqlerr.New(sqlerr.Invalid, "CREATE EXTERNAL TABLE needs an ENGINE that says where the rows are").
+			WithHint("write ENGINE = file").WithPos(text, int(st.Pos))
 	case st.Key != nil && st.Key.Model == "AGGREGATE":
 		return refuse("AGGREGATE KEY", st.Key.Pos)
 	case len(st.Rollups) > 0:

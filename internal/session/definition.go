@@ -28,6 +28,7 @@ type definition struct {
 	Partitions   []partition `json:"partitions,omitempty"`
 	Columns      []declared  `json:"columns"`
 	View         *viewText   `json:"view,omitempty"`
+	File         *fileTable  `json:"file,omitempty"`
 }
 
 // declared is a column as CREATE TABLE wrote it.

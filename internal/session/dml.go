@@ -33,6 +33,9 @@ func (c *session) target(ctx context.Context, q syntax.QualifiedName, what, text
 		err = sqlerr.New(sqlerr.Invalid, "'%s.%s' is a view: %s changes tables", n.database, n.table, what).
 			With(sqlerr.Code{MySQL: 1347, State: "HY000"}).WithPos(text, int(q.Start()))
 	}
+	if err == nil {
+		err = readOnly(t, what, text, q.Start())
+	}
 	return t, err
 }
 

@@ -432,7 +432,14 @@ func (c *session) find(ctx context.Context, ref engine.NameRef) (use, error) {
 		u.table, err = ext.Table(ctx, n.database, n.table)
 		return u, err
 	default:
-		u.name, err = c.hasTable(ctx, n)
+		if u.name, err = c.hasTable(ctx, n); err != nil {
+			return u, err
+		}
+		file, err := c.openFileTable(ctx, u.name)
+		if file != nil {
+			u.table, u.from = file, file.Storage
+		}
+		return u, err
 	}
 	return u, err
 }

@@ -480,7 +480,16 @@ func (c *session) showCreate(ctx context.Context, st *syntax.ShowCreate, text st
 		return notAView(n, text, st.Name.Start())
 	}
 	r := relation{columns: columns("Table", "Create Table")}
-	r.add(n.table, t.statement())
+	spelled := t.statement()
+	if t.def != nil && t.def.File != nil {
+		clauses, err := c.fileClauses(t)
+		if err != nil {
+			return err
+		}
+		head, _, _ := strings.Cut(spelled, " ENGINE=OLAP")
+		spelled = "CREATE EXTERNAL " + strings.TrimPrefix(head, "CREATE ") + clauses
+	}
+	r.add(n.table, spelled)
 	return c.answer(ctx, r, "Table", syntax.Filter{}, text, w)
 }
 

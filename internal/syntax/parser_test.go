@@ -143,7 +143,6 @@ func TestKnownStatementsAreRefusedByName(t *testing.T) {
 		"CREATE USER 'u' IDENTIFIED BY 'p'": "CREATE USER",
 		"grant select on t to u":            "GRANT",
 		"LOAD 'ext'":                        "LOAD",
-		"CREATE EXTERNAL TABLE t (a INT) ENGINE=FILE PROPERTIES()": "CREATE EXTERNAL TABLE",
 		"INSERT INTO FILES('path'='s3://b/') SELECT 1":             "INSERT INTO FILES",
 		"ALTER TABLE t DROP PARTITIONS WHERE a < 1":                "ALTER TABLE DROP PARTITIONS WHERE",
 		"SET ROLE ALL": "SET ROLE",

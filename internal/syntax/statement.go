@@ -102,9 +102,11 @@ func (p *parser) create() Statement {
 	case p.accept("DATABASE"), p.accept("SCHEMA"):
 		return p.createDatabase(start)
 	case p.accept("TEMPORARY", "TABLE"):
-		return p.createTable(start, true)
+		return p.createTable(&CreateTable{Pos: start, Temporary: true})
+	case p.accept("EXTERNAL", "TABLE"):
+		return p.createTable(&CreateTable{Pos: start, External: true})
 	case p.accept("TABLE"):
-		return p.createTable(start, false)
+		return p.createTable(&CreateTable{Pos: start})
 	case p.accept("OR", "REPLACE", "VIEW"):
 		return p.createView(start, true)
 	case p.accept("VIEW"):
@@ -156,7 +158,7 @@ func (p *parser) alter() Statement {
 // Redshift and DuckDB that are known and refused. Where one phrase begins
 // another, the longer one stands first.
 var unsupportedPhrases = strings.Split(`
-CREATE EXTERNAL TABLE|CREATE OR REPLACE TABLE|CREATE MATERIALIZED VIEW|CREATE EXTERNAL RESOURCE|CREATE RESOURCE GROUP|CREATE RESOURCE
+CREATE OR REPLACE TABLE|CREATE MATERIALIZED VIEW|CREATE EXTERNAL RESOURCE|CREATE RESOURCE GROUP|CREATE RESOURCE
 CREATE USER|CREATE ROLE|CREATE REPOSITORY|CREATE READ ONLY REPOSITORY|CREATE STORAGE VOLUME|CREATE PIPE|CREATE OR REPLACE PIPE
 CREATE ROUTINE LOAD|CREATE GLOBAL FUNCTION|CREATE FUNCTION|CREATE AGGREGATE FUNCTION|CREATE TABLE FUNCTION|CREATE WAREHOUSE
 CREATE INDEX|CREATE UNIQUE INDEX|CREATE FILE|CREATE ANALYZE|CREATE BASELINE|CREATE GLOBAL BASELINE|CREATE DICTIONARY

@@ -8,12 +8,14 @@ import (
 type CreateTable struct {
 	Pos
 	Temporary    bool
+	External     bool // rows are outside: ENGINE says where
 	IfNotExists  bool
 	Table        QualifiedName
 	Columns      []ColumnDef
 	Indexes      []Index
 	Like         QualifiedName // CREATE TABLE .. LIKE
 	Engine       string        // as written; "" if not given
+	EnginePos    Pos
 	Charset      string
 	Collation    string
 	Key          *Key
@@ -128,8 +130,7 @@ type DropView struct {
 	Views    []QualifiedName
 }
 
-func (p *parser) createTable(start Pos, temporary bool) Statement {
-	s := &CreateTable{Pos: start, Temporary: temporary}
+func (p *parser) createTable(s *CreateTable) Statement {
 	s.IfNotExists = p.ifNotExists()
 	s.Table = p.table()
 	if p.accept("LIKE") {
@@ -203,6 +204,7 @@ func (p *parser) tableClauses(s *CreateTable) {
 		switch {
 		case p.accept("ENGINE"):
 			p.accept("=")
+			s.EnginePos = p.pos()
 			s.Engine = p.identOrString("engine name").Name
 		case p.sees("COMMENT"):
 			s.Comment = p.comment()
@@ -399,7 +401,7 @@ func (p *parser) dropView(start Pos) Statement {
 }
 
 func (s *CreateTable) String() string {
-	create := words("CREATE", opt(s.Temporary, "TEMPORARY"), "TABLE", opt(s.IfNotExists, "IF NOT EXISTS"), s.Table.String())
+	create := words("CREATE", opt(s.Temporary, "TEMPORARY"), opt(s.External, "EXTERNAL"), "TABLE", opt(s.IfNotExists, "IF NOT EXISTS"), s.Table.String())
 	if !s.Like.IsZero() {
 		return words(create, "LIKE", s.Like.String(), properties(s.Properties))
 	}

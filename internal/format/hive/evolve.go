@@ -46,7 +46,7 @@ func (t *table) describe(f *file, n lake.Need, inFile []lake.Column) error {
 func (t *table) mismatch(c column, o lake.Object, from lake.Type) error {
 	return sqlerr.New(sqlerr.Unsupported, "column %s of table %s.%s is %s, but %s has it as %s, which does not become that without loss",
 		c.name, t.record.Database, t.record.Name, c.hive, o.URI(), hiveName(from)).
-		WithHint("give the column the file's type in the metastore, or write the file anew; other columns can be selected by name")
+		WithHint("give the column the type that the file has, or write the file anew; other columns can be selected by name")
 }
 
 // find gives the place of a file's column; -1: the file has none.

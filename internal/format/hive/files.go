@@ -32,7 +32,11 @@ func (t *table) files(ctx context.Context, parts []part) ([]file, error) {
 	g.SetLimit(listMax)
 	for i := range parts {
 		g.Go(func() (err error) {
-			lists[i], err = t.list(ctx, parts[i].storage.Location)
+			if t.o.Files != nil {
+				lists[i], err = t.o.Files(ctx)
+			} else {
+				lists[i], err = t.list(ctx, parts[i].storage.Location)
+			}
 			return err
 		})
 	}

@@ -65,7 +65,7 @@ func formatOf(t *metastore.Table, s metastore.Storage, key string) (format, erro
 }
 
 func unsupported(t *metastore.Table, what string) error {
-	return sqlerr.New(sqlerr.Unsupported, "table %s.%s %s, which a hive catalog does not read", t.Database, t.Name, what).
+	return sqlerr.New(sqlerr.Unsupported, "table %s.%s %s, which lakeport does not read", t.Database, t.Name, what).
 		WithHint("Parquet, ORC, text, CSV and JSON files are read")
 }
 
@@ -84,7 +84,7 @@ func refuse(t *metastore.Table) error {
 	case is("spark.sql.sources.provider", "hudi"), strings.Contains(t.Storage.InputFormat, "Hoodie"), strings.Contains(t.Storage.InputFormat, "org.apache.hudi"):
 		return other("a Hudi table", "hudi")
 	case strings.HasSuffix(t.Type, "_VIEW"):
-		return sqlerr.New(sqlerr.Unsupported, "%s.%s is a view, which a hive catalog does not read", t.Database, t.Name).
+		return sqlerr.New(sqlerr.Unsupported, "%s.%s is a view, which lakeport does not read", t.Database, t.Name).
 			WithHint("select from the tables that it is made of")
 	case is("transactional", "true"):
 		return unsupported(t, "is transactional (ACID)")

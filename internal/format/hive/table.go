@@ -24,6 +24,9 @@ type Options struct {
 	// A directory without objects is empty, not an error. Tables call it many
 	// times at once.
 	List func(ctx context.Context, uri string) ([]lake.Object, error)
+	// Files, unless nil, gives the objects of a table without partition keys, in
+	// place of what its location holds. All of them are data.
+	Files func(ctx context.Context) ([]lake.Object, error)
 	// Read gives n bytes of an object from off. Tables of ORC files call it many
 	// times at once, for what statements need of them; others never.
 	Read func(ctx context.Context, o lake.Object, off, n int64) ([]byte, error)

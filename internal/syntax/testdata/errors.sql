@@ -4,7 +4,7 @@ CREATE EXTERNAL CATALOG c PROPERTIES ("k" = < /* ERROR "expected string, found '
 CREATE EXTERNAL CATALOG c PROPERTIES () /* ERROR "expected string, found '\)'" */;
 CREATE EXTERNAL CATALOG c PROPERTIES ("a" = "b" "c" /* ERROR "expected ',' or '\)', found string" */ = "d");
 CREATE EXTERNAL CATALOG c /* ERROR "expected COMMENT or PROPERTIES, found end of statement" */;
-CREATE EXTERNAL CATALGO /* ERROR "expected CATALOG, found 'CATALGO'.*did you mean CATALOG" */ c;
+CREATE EXTERNAL CATALGO /* ERROR "expected CATALOG or TABLE, found 'CATALGO'.*did you mean CATALOG" */ c;
 CRATE /* ERROR "expected a statement, found 'CRATE'.*did you mean CREATE" */ TABLE t (a INT);
 SHOW CATALOG /* ERROR "expected what to show, found 'CATALOG'.*did you mean CATALOGS" */;
 SHOW DATABSES /* ERROR "did you mean DATABASES" */;
