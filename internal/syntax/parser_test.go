@@ -140,14 +140,14 @@ func TestFaultsStandAfterTheirToken(t *testing.T) {
 
 func TestKnownStatementsAreRefusedByName(t *testing.T) {
 	for text, want := range map[string]string{
-		"CREATE USER 'u' IDENTIFIED BY 'p'": "CREATE USER",
-		"grant select on t to u":            "GRANT",
-		"LOAD 'ext'":                        "LOAD",
-		"INSERT INTO FILES('path'='s3://b/') SELECT 1":             "INSERT INTO FILES",
-		"ALTER TABLE t DROP PARTITIONS WHERE a < 1":                "ALTER TABLE DROP PARTITIONS WHERE",
-		"SET ROLE ALL": "SET ROLE",
-		"COPY t FROM 's3://b' IAM_ROLE 'arn:aws:iam::1:role/r'": "COPY",
-		"UNLOAD ('SELECT 1') TO 's3://b' IAM_ROLE default":      "UNLOAD",
+		"CREATE USER 'u' IDENTIFIED BY 'p'":                             "CREATE USER",
+		"grant select on t to u":                                        "GRANT",
+		"LOAD 'ext'":                                                    "LOAD",
+		"INSERT INTO FILES('path'='s3://b/') SELECT 1":                  "INSERT INTO FILES",
+		"ALTER TABLE t DROP PARTITIONS WHERE a < 1":                     "ALTER TABLE DROP PARTITIONS WHERE",
+		"SET ROLE ALL":                                                  "SET ROLE",
+		"COPY t FROM 's3://b' IAM_ROLE 'arn:aws:iam::1:role/r'":         "COPY",
+		"UNLOAD ('SELECT 1') TO 's3://b' IAM_ROLE default":              "UNLOAD",
 		"ATTACH 'x.db'":                                                 "ATTACH",
 		"DESC STORAGE VOLUME v":                                         "DESC STORAGE",
 		"SHOW CREATE PROCEDURE p":                                       "SHOW CREATE PROCEDURE",
