@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"awsauth", "sigv4", "blob", "delimited", "engine", "orc", "wire/mysql"},
 	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/metastoretest", "format/hive", "format/iceberg", "scan", "format/delta", "format/hudi"},
 	{"catalog", "account"},
-	{"job"},
+	{"job", "transfer"},
 	{"session"},
 	{"demo"},
 }

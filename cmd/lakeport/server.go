@@ -202,6 +202,7 @@ func (s *server) startSQL(ctx context.Context, o options, l net.Listener, endpoi
 	s.onClose(func() error { handler.Close(); return nil })
 	s.mysql = mysql.Serve(context.WithoutCancel(ctx), l, handler, mysql.Options{Log: log})
 	s.closers = append(s.closers, s.mysql.Shutdown)
+	handler.Start()
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 )
@@ -25,6 +26,7 @@ import (
 //	-- statement --  as printed
 //	-- before --     statements sent before it
 //	-- repaired --   the text mended, where the printed one is broken; sent after it
+//	-- until --      a query, asked again until it answers with rows
 //	-- query --      more statements, sent after it
 //	-- answer --     what the client prints for both; what the world made stands as in values
 //	-- calls --      SIGNER ACTION RESOURCE, each at least once and no others; a
@@ -148,7 +150,15 @@ func (c *conformanceCase) run(t *testing.T, lines []worldLine) (out string, call
 	s := &shell{t: t, dir: t.TempDir(), mask: regexp.MustCompile(`$^`)}
 	client := stockClients[strings.TrimSpace(c.sections["client"])]
 	host, port, _ := net.SplitHostPort(l.ready[client.port])
-	out = s.feed(w.fill(c.sections["before"]+prompt.ReplaceAllString(c.sections["statement"], "")+c.sections["repaired"]+c.sections["query"]), client.program, client.args(host, port)...)
+	send := func(text string) string { return s.feed(w.fill(text), client.program, client.args(host, port)...) }
+	text := c.sections["before"] + prompt.ReplaceAllString(c.sections["statement"], "") + c.sections["repaired"]
+	if until := c.sections["until"]; until != "" {
+		out = send(text)
+		for deadline := time.Now().Add(time.Minute); send(until) == "" && time.Now().Before(deadline); {
+		}
+		text = ""
+	}
+	out += send(text + c.sections["query"])
 	for name, known := range w.values {
 		out = strings.ReplaceAll(out, known, "${"+name+"}")
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -74,13 +75,14 @@ type world struct {
 	values   map[string]string             // "key alice", "secret alice"
 	policies map[string][]string           // statements of the inline policy by account and principal
 	columns  map[string][]gluetypes.Column // by table
+	regions  map[string]string             // by bucket
 	hms      *hms.ThriftHiveMetastoreClient
 	storage  map[string]*hms.StorageDescriptor // by table of the Hive Metastore
 }
 
 func (l *lab) makeWorld(lines []worldLine, sections map[string]string) *world {
 	l.t.Helper()
-	w := &world{lab: l, ctx: context.Background(), sections: sections, values: map[string]string{}, policies: map[string][]string{}, columns: map[string][]gluetypes.Column{}, storage: map[string]*hms.StorageDescriptor{}}
+	w := &world{lab: l, ctx: context.Background(), sections: sections, values: map[string]string{}, policies: map[string][]string{}, columns: map[string][]gluetypes.Column{}, storage: map[string]*hms.StorageDescriptor{}, regions: map[string]string{}}
 	for _, line := range lines {
 		step, ok := worldVerbs[line.verb]
 		if !ok {
@@ -163,11 +165,11 @@ func (w *world) attach(account, who, name string, doc *string) {
 func (w *world) bucket(account, args string) {
 	name, where, _ := strings.Cut(args, " ")
 	in := &s3.CreateBucketInput{Bucket: &name}
-	c := w.as(rootKeys[account])
 	if where == "" {
 		where = region
 	}
-	c.Region = where
+	c := w.as(rootKeys[account])
+	c.Region, w.regions[name] = where, where
 	if where != "us-east-1" {
 		in.CreateBucketConfiguration = &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(where)}
 	}
@@ -185,7 +187,9 @@ func (w *world) object(account, args string) {
 	} else {
 		body = w.parquet(content)
 	}
-	w.put(account, bucket, key, body)
+	c := w.as(rootKeys[account])
+	c.Region = w.regions[bucket]
+	w.must(s3.NewFromConfig(c).PutObject(w.ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)}))
 }
 
 func (w *world) glue(account string) *glue.Client { return glue.NewFromConfig(w.as(rootKeys[account])) }

@@ -211,6 +211,12 @@ func (c *session) dispatch(ctx context.Context, text string, st syntax.Statement
 		return c.update(ctx, st, text, w)
 	case *syntax.Delete:
 		return c.delete(ctx, st, text, w)
+	case *syntax.LoadLabel:
+		return c.loadLabel(ctx, st, text, w)
+	case *syntax.CancelLoad:
+		return c.cancelLoad(ctx, st, w)
+	case *syntax.AlterLoad:
+		return c.alterLoad(ctx, st, text, w)
 	case *syntax.Begin, *syntax.Commit, *syntax.Rollback:
 		return c.transaction(ctx, st, text, w)
 	case *syntax.Savepoint:

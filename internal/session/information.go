@@ -76,6 +76,8 @@ func init() {
 		"column_privileges":  empty("GRANTEE", "TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME", "PRIVILEGE_TYPE", "IS_GRANTABLE"),
 		"user_privileges":    empty("GRANTEE", "TABLE_CATALOG", "PRIVILEGE_TYPE", "IS_GRANTABLE"),
 		"applicable_roles":   empty("USER", "HOST", "GRANTEE", "ROLE_NAME", "IS_GRANTABLE"),
+		"loads":              {loadColumns, fillLoads},
+		"load_tracking_logs": {[]string{"ID#", "JOB_ID#", "LABEL", "DATABASE_NAME", "TRACKING_LOG", "TYPE"}, fillTrackingLogs},
 		"materialized_views": empty("TABLE_SCHEMA", "TABLE_NAME", "REFRESH_TYPE", "IS_ACTIVE", "MATERIALIZED_VIEW_DEFINITION"),
 	}
 }

@@ -40,23 +40,22 @@ func (c *session) insert(ctx context.Context, st *syntax.Insert, text string, w 
 			return err
 		}
 	}
-	label, release, err := c.labelled(l.into.name.database, st.Label, text)
+	label, release, err := c.labelled(ctx, l.into.name.database, st.Label, text)
 	if err != nil {
 		return err
 	}
 	defer release()
 	var affected int64
 	err = c.atomically(ctx, func() error {
-		if err := c.record(ctx, l.into.name.database, st.Label, text); err != nil {
+		if affected, err = c.load(ctx, l, p); err != nil {
 			return err
 		}
-		affected, err = c.load(ctx, l, p)
-		return err
+		return c.record(ctx, label, affected)
 	})
 	if err != nil {
 		return filtered(q.locate(p.explain(ctx, err), text))
 	}
-	return w.Done(wire.Done{Tag: "INSERT", Affected: affected, Info: fmt.Sprintf("{'label':'%s', 'status':'VISIBLE', 'txnId':'0'}", label)})
+	return w.Done(wire.Done{Tag: "INSERT", Affected: affected, Info: fmt.Sprintf("{'label':'%s', 'status':'VISIBLE', 'txnId':'0'}", label.name)})
 }
 
 // prepareLoad reads everything but the query.

@@ -415,6 +415,10 @@ func (c *session) findOnce(ctx context.Context, p *plan, ref engine.NameRef) (us
 
 // find opens the table that a name of the query means.
 func (c *session) find(ctx context.Context, ref engine.NameRef) (use, error) {
+	if u, is := c.local[ref.Table]; is && len(ref.Parts()) == 1 {
+		u.ref = ref
+		return u, nil
+	}
 	n, err := c.parts(ref.Parts())
 	u := use{ref: ref, name: n}
 	if err != nil {

@@ -85,7 +85,8 @@ func tuple(row []any, width int) string {
 		}
 		switch v := row[i].(type) {
 		case string:
-			out[i] = lake.QuoteString(v)
+			// The engine takes no statement that holds a NUL character.
+			out[i] = strings.ReplaceAll(lake.QuoteString(v), "\x00", "' || chr(0) || '")
 		case int:
 			out[i] = strconv.Itoa(v)
 		case int64:

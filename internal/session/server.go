@@ -16,6 +16,7 @@ import (
 	"lakeport/internal/blob"
 	"lakeport/internal/catalog"
 	"lakeport/internal/engine"
+	"lakeport/internal/job"
 	"lakeport/internal/secret"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/wire"
@@ -41,7 +42,7 @@ type Server struct {
 	planner  *engine.Planner
 	globals  *globals
 	started  time.Time
-	labels   sync.Map // database and label of the loads under way
+	jobs     *job.Queue
 
 	mu       sync.Mutex
 	sessions map[uint32]*session
@@ -63,10 +64,8 @@ func NewServer(ctx context.Context, o Options) (*Server, error) {
 			return err
 		},
 		func(c *engine.Conn) (err error) {
-			if s.globals, err = openGlobals(ctx, c); err != nil {
-				return err
-			}
-			return openLabels(ctx, c)
+			s.globals, err = openGlobals(ctx, c)
+			return err
 		},
 	} {
 		conn, err := o.DB.Connect()
@@ -78,11 +77,17 @@ func NewServer(ctx context.Context, o Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	return s, nil
+	var err error
+	s.jobs, err = job.Open(ctx, job.Options{DB: o.DB, Box: o.Box, Log: o.Log, Kinds: map[string]job.Work{brokerLoad: s.runLoad}})
+	return s, err
 }
+
+// Start begins the work that outlives statements, also what a restart found.
+func (s *Server) Start() { s.jobs.Start() }
 
 // Close ends what the server holds open. No session may run.
 func (s *Server) Close() {
+	s.jobs.Close()
 	s.catalogs.Close()
 	s.accounts.Close()
 	s.globals.conn.Close()
@@ -157,6 +162,7 @@ type session struct {
 	users    map[string]any
 	warnings []warning
 	open     bool     // a transaction is open
+	local    map[string]use // tables that only the statement under way knows
 	held     []func() // lets go of the labels of the open transaction
 	prepared map[string]string
 

@@ -51,6 +51,8 @@ func (c *session) show(ctx context.Context, st syntax.Statement, text string, w 
 		r := relation{columns: columns("Key", "AliasNames", "Value", "Type", "IsMutable", "Comment")}
 		r.add("run_mode", "[]", "shared_nothing", "String", "false", "")
 		return true, c.answer(ctx, r, "Key", st.Filter, text, w)
+	case *syntax.ShowLoad:
+		return true, c.showLoad(ctx, st, text, w)
 	case *syntax.Show:
 		return true, c.showOther(ctx, st, text, w)
 	}
