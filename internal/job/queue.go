@@ -155,7 +155,7 @@ func (q *Queue) Close() {
 // taken is the error that StarRocks gives for a label in use; clients look for
 // its words.
 func taken(label string) error {
-	return sqlerr.New(sqlerr.Exists, "Label [%s] has already been used.", label).With(sqlerr.Code{MySQL: 1064, State: "42000"})
+	return sqlerr.New(sqlerr.Exists, "Label [%s] has already been used.", label).With(sqlerr.Code{MySQL: 1064, State: "HY000"})
 }
 
 // Reserve keeps a label for a statement that will write its record by

@@ -40,7 +40,7 @@ func (c *session) labelled(ctx context.Context, db string, label *syntax.Ident, 
 	}
 	held, err := c.srv.jobs.Reserve(ctx, db, label.Name)
 	if err != nil {
-		return l, nil, sqlerr.From(err).WithPos(text, int(label.Pos))
+		return l, nil, err
 	}
 	held.Kind, held.User = "INSERT", c.user
 	release = held.Release

@@ -161,9 +161,9 @@ type session struct {
 	vars     variables
 	users    map[string]any
 	warnings []warning
-	open     bool     // a transaction is open
+	open     bool           // a transaction is open
 	local    map[string]use // tables that only the statement under way knows
-	held     []func() // lets go of the labels of the open transaction
+	held     []func()       // lets go of the labels of the open transaction
 	prepared map[string]string
 
 	temporaries bool // temporary tables may be there
