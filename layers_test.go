@@ -14,7 +14,7 @@ import (
 // layers below its own, never a neighbour.
 var layers = [][]string{
 	{"sqlerr", "secret", "syntax", "dialect", "lake", "metastore", "iam", "wire", "parquet"},
-	{"awsauth", "sigv4", "blob", "delimited", "engine", "orc", "wire/mysql"},
+	{"awsauth", "sigv4", "blob", "delimited", "engine", "orc", "wire/mysql", "wire/pg"},
 	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/metastoretest", "format/hive", "format/iceberg", "scan", "format/delta", "format/hudi"},
 	{"catalog", "account"},
 	{"job", "transfer"},

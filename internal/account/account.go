@@ -1,15 +1,20 @@
 // Package account keeps who may log in. There is one user, root; its password
-// is stored as the verifiers of the MySQL plugins, sealed.
+// is stored as the verifiers of both protocols, sealed.
 package account
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/rand"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net"
 	"sync"
+
+	"golang.org/x/text/secure/precis"
 
 	"lakeport/internal/engine"
 	"lakeport/internal/secret"
@@ -66,8 +71,7 @@ func (s *Store) Admit(l wire.Login) error {
 	s.mu.Lock()
 	v := s.root
 	s.mu.Unlock()
-	using := map[bool]string{true: "YES", false: "NO"}[l.UsingPassword]
-	refuse := sqlerr.New(sqlerr.Denied, "Access denied for user '%s' (using password: %s)", l.User, using).With(sqlerr.AccessDenied)
+	refuse := refusal(l)
 	if l.User != Root {
 		return refuse
 	}
@@ -82,6 +86,15 @@ func (s *Store) Admit(l wire.Login) error {
 		return refuse
 	}
 	return nil
+}
+
+// refusal is what either server says to a client that it does not let in.
+func refusal(l wire.Login) *sqlerr.Error {
+	if l.Protocol == wire.Postgres {
+		return sqlerr.New(sqlerr.Denied, "password authentication failed for user \"%s\"", l.User).With(sqlerr.AccessDenied)
+	}
+	using := map[bool]string{true: "YES", false: "NO"}[l.UsingPassword]
+	return sqlerr.New(sqlerr.Denied, "Access denied for user '%s' (using password: %s)", l.User, using).With(sqlerr.AccessDenied)
 }
 
 func loopback(a net.Addr) bool {
@@ -102,7 +115,10 @@ func (s *Store) SetPassword(ctx context.Context, user string, password secret.St
 	}
 	v := wire.Verifier{Empty: true}
 	if !password.Empty() {
-		v = verifier(password.Reveal())
+		var err error
+		if v, err = verifier(password.Reveal()); err != nil {
+			return err
+		}
 	}
 	plain, err := json.Marshal(v)
 	if err != nil {
@@ -124,14 +140,42 @@ func (s *Store) SetPassword(ctx context.Context, user string, password secret.St
 	return nil
 }
 
+// iterations is how often SCRAM hashes a password: PostgreSQL's own number.
+const iterations = 4096
+
 // verifier derives what MySQL's two plugins check against (MySQL internals
-// manual, "Authentication Methods").
-func verifier(password string) wire.Verifier {
+// manual, "Authentication Methods"), and what SCRAM-SHA-256 does (RFC 5802).
+func verifier(password string) (wire.Verifier, error) {
+	scram, err := scramVerifier(password)
+	if err != nil {
+		return wire.Verifier{}, fmt.Errorf("derive the password's verifier: %w", err)
+	}
 	one := sha1.Sum([]byte(password))
 	native := sha1.Sum(one[:])
 	first := sha256.Sum256([]byte(password))
 	second := sha256.Sum256(first[:])
-	return wire.Verifier{Native: native[:], SHA2: second[:]}
+	return wire.Verifier{Native: native[:], SHA2: second[:], SCRAM: scram}, nil
+}
+
+func scramVerifier(password string) (*wire.SCRAM, error) {
+	// A text that SASLprep refuses is used as it is, as PostgreSQL does.
+	if prepared, err := precis.OpaqueString.String(password); err == nil {
+		password = prepared
+	}
+	v := &wire.SCRAM{Salt: make([]byte, 16), Iterations: iterations}
+	rand.Read(v.Salt) // never fails
+	salted, err := pbkdf2.Key(sha256.New, password, v.Salt, v.Iterations, sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	key := func(label string) []byte {
+		h := hmac.New(sha256.New, salted)
+		h.Write([]byte(label))
+		return h.Sum(nil)
+	}
+	stored := sha256.Sum256(key("Client Key"))
+	v.StoredKey, v.ServerKey = stored[:], key("Server Key")
+	return v, nil
 }
 
 // Close ends the store's connection.

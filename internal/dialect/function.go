@@ -22,7 +22,7 @@ const MacroCatalog = "starrocks"
 var functionsSQL string
 
 // macroNames are the functions of functionsSQL.
-var macroNames = readMacroNames()
+var macroNames = macroNamesOf(functionsSQL)
 
 // atName finds the places where functionsSQL names one of its own.
 var atName = regexp.MustCompile(`@([a-z_0-9]+)\(`)
@@ -45,15 +45,15 @@ func Macros() []string {
 	for _, span := range syntax.Split(functionsSQL, syntax.Redshift) {
 		stmts = append(stmts, atName.ReplaceAllString(span.Of(functionsSQL), macro("$1")+"("))
 	}
-	return stmts
+	return append(stmts, redshiftSetup()...)
 }
 
 // macro gives the full name of a macro.
 func macro(name string) string { return MacroCatalog + ".main." + name }
 
-func readMacroNames() map[string]bool {
+func macroNamesOf(text string) map[string]bool {
 	names := map[string]bool{}
-	for line := range strings.SplitSeq(functionsSQL, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		if rest, ok := strings.CutPrefix(line, "CREATE MACRO @"); ok {
 			names[rest[:strings.IndexByte(rest, '(')]] = true
 		}

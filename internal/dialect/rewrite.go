@@ -136,6 +136,8 @@ type writer struct {
 	subst    map[string]string // lambda parameters -> what stands for them
 	known    map[string]class  // of columns; filled by columns
 	params   map[int]int       // index of a ? -> its number in the source
+	redshift *RedshiftOptions  // not nil: the text is Redshift's
+	inserts  map[int]string    // index of a token -> what a rule puts before it
 }
 
 func (w *writer) matchBrackets() error {
@@ -294,6 +296,9 @@ func (w *writer) copy(i int) { w.copied(w.toks[i].Pos, w.toks[i].Text) }
 func (w *writer) span(i, end int) {
 	for i < end && w.err == nil {
 		w.heading(i)
+		if l, ok := w.inserts[i]; ok {
+			w.put(i, l)
+		}
 		w.gap(i)
 		i = w.item(i, end)
 	}
@@ -316,6 +321,9 @@ func (w *writer) inner(i, end int) {
 // item writes the construct at i, at least one token, and gives the index
 // after it. The gap before it is written already.
 func (w *writer) item(i, end int) int {
+	if w.redshift != nil {
+		return w.redshiftItem(i, end)
+	}
 	if w.startsOperand(i) {
 		if n := w.operand(i, end); n > i {
 			return n

@@ -39,6 +39,9 @@ func (w *writer) findHeadings() map[int]string {
 
 // headingText is the source text of a select item; strings are in single quotes.
 func (w *writer) headingText(i, end int) string {
+	if w.redshift != nil {
+		return w.redshiftHeading(i, end)
+	}
 	if end == i+1 && w.kind(i) == syntax.String {
 		return lake.QuoteString(w.toks[i].Value())
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 
 	"lakeport/internal/sqlerr"
@@ -61,7 +62,10 @@ func (l allowList) add(heading, name string) {
 //
 // A function that DuckDB does not have passes: it is one of lakeport's macros
 // or DuckDB's own error. A table function must be on the list.
-func (t *Tree) Check() error {
+//
+// own tells names that look like DuckDB's own but that the caller replaces:
+// those of its own pg_catalog.
+func (t *Tree) Check(own ...func(NameRef) bool) error {
 	if len(t.refused) > 0 {
 		return t.refused[0]
 	}
@@ -77,6 +81,9 @@ func (t *Tree) Check() error {
 		}
 	}
 	for _, r := range t.Names {
+		if slices.ContainsFunc(own, func(is func(NameRef) bool) bool { return !r.quoted && r.Offset >= 0 && is(r) }) {
+			continue
+		}
 		if err := t.checkName(r); err != nil {
 			return err
 		}

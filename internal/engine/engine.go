@@ -64,7 +64,8 @@ type DB struct {
 var openFiles sync.Map
 
 // Open opens the database and locks its configuration: from then on sessions
-// can set their time zone and search path and nothing else. It fails with
+// can set their time zone, their search path and how integers divide, and
+// nothing else. It fails with
 // Conflict if another process has the file open.
 func Open(o Options) (*DB, error) {
 	db := &DB{translate: o.Translate}
@@ -202,7 +203,7 @@ func (o Options) settings() []string {
 	return append(append(list, o.Setup...),
 		"SET GLOBAL allowed_directories = ["+strings.Join(quoteDirs(o.Dirs), ", ")+"]",
 		"SET GLOBAL enable_external_access = false",
-		"SET GLOBAL allowed_configs = ['timezone']",
+		"SET GLOBAL allowed_configs = ['timezone', 'integer_division']",
 		"SET GLOBAL lock_configuration = true")
 }
 

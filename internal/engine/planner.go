@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
 )
 
@@ -104,4 +105,39 @@ func text(ctx context.Context, rows *Rows, err error) ([]byte, error) {
 	}
 	last := &chunk.Columns[len(chunk.Columns)-1]
 	return append([]byte(nil), stringsOf(last)[0].Bytes()...), nil
+}
+
+// SetIntegerDivision has / of two integers give an integer on this connection,
+// as PostgreSQL's does, or a DOUBLE.
+func (c *Conn) SetIntegerDivision(on bool) error {
+	return c.run(fmt.Sprintf("SET integer_division = %t", on))
+}
+
+// Describe gives the types of a query's parameters, Invalid where it leaves
+// them open, and its columns, nil if open parameters decide them. Every table
+// that query names must be a stub.
+func (p *Planner) Describe(ctx context.Context, query string, integerDivision bool, stubs []Stub) (params []lake.Type, columns []lake.Column, err error) {
+	err = p.with(func(d *desk) error {
+		if err := d.conn.SetIntegerDivision(integerDivision); err != nil {
+			return err
+		}
+		defer d.conn.SetIntegerDivision(false)
+		if err := d.conn.run("BEGIN TRANSACTION"); err != nil {
+			return err
+		}
+		defer d.conn.run("ROLLBACK") // takes the stubs away
+		for _, s := range stubs {
+			if err := d.conn.run(s.create()); err != nil {
+				return fmt.Errorf("make stub %s: %w", s.Name, err)
+			}
+		}
+		st, err := d.conn.Prepare(ctx, query)
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		params, columns = st.Params(), st.Columns()
+		return nil
+	})
+	return params, columns, err
 }

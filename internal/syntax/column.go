@@ -68,6 +68,7 @@ func (p *parser) typ() Type {
 		p.nested(func() { p.structFields(&t) })
 	case t.Name == "ARRAY", t.Name == "MAP":
 		p.nested(func() { p.elements(&t) })
+	case p.at("(", "MAX", ")") && p.dialect == Redshift: // redshiftLength reads it
 	case p.sees("("):
 		p.list(func() {
 			if p.accept("*") {

@@ -28,12 +28,13 @@ func Parse(text string) (Statement, error) {
 // return no errors: the first mismatch unwinds to parse by a panic of bailout,
 // which keeps each of them as plain as its railroad diagram.
 type parser struct {
-	text string
-	toks []Token
-	i    int
-	far  int      // the furthest token that was tried in vain, at least i
-	want []string // what was tried at toks[far], for the message
-	deep int      // how many statements and types are being read inside each other
+	text    string
+	dialect Dialect
+	toks    []Token
+	i       int
+	far     int      // the furthest token that was tried in vain, at least i
+	want    []string // what was tried at toks[far], for the message
+	deep    int      // how many statements and types are being read inside each other
 }
 
 // maxDepth bounds statements and types inside each other, and brackets: the
@@ -248,6 +249,9 @@ func (p *parser) ident(what string) Ident {
 		p.failf(Pos(t.Pos), "the %s is empty", what)
 	}
 	p.next()
+	if name := t.Value(); p.dialect == Redshift && t.Kind == Word {
+		return Ident{Pos(t.Pos), strings.ToLower(name)}
+	}
 	return Ident{Pos(t.Pos), t.Value()}
 }
 

@@ -39,9 +39,12 @@ var credentialWords = []string{"BY", "PASSWORD", "CREDENTIALS", "SECRET_ACCESS_K
 // RedactText hides, in the text of any statement, string literals that follow
 // a secret key or a word such as IDENTIFIED BY. Text that cannot be scanned is
 // hidden from the fault on.
-func RedactText(text string) string {
+func RedactText(text string) string { return RedactTextIn(text, StarRocks) }
+
+// RedactTextIn is RedactText for the statements of a dialect.
+func RedactTextIn(text string, d Dialect) string {
 	var b strings.Builder
-	sc := NewScanner(text, StarRocks)
+	sc := NewScanner(text, d)
 	done := 0
 	secret := false
 	for {

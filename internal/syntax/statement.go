@@ -12,6 +12,11 @@ var queryWords = []string{"SELECT", "WITH", "VALUES", "FROM", "PIVOT", "UNPIVOT"
 // statement reads any statement.
 func (p *parser) statement() Statement {
 	start := p.pos()
+	if p.dialect == Redshift {
+		if st := p.redshift(start); st != nil {
+			return st
+		}
+	}
 	if p.accept("LOAD", "LABEL") { // LOAD by itself is DuckDB's, and refused
 		return p.load(start)
 	}

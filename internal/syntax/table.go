@@ -26,6 +26,9 @@ type CreateTable struct {
 	Rollups      []Rollup
 	Properties   Properties
 	Query        Fragment // of CREATE TABLE .. AS
+
+	Informational []Ident // Redshift's PRIMARY KEY, which is told and not enforced
+	Ignored       []Ident // clauses of Redshift for which there is no use, by name
 }
 
 // Key is the key clause of a table.

@@ -16,14 +16,26 @@ type Handler interface {
 	Login(ctx context.Context, l Login) (Session, error)
 }
 
+// Protocol is the one that a client speaks. It decides the dialect of its
+// statements.
+type Protocol uint8
+
+// The protocols: MySQL's with StarRocks' statements, PostgreSQL's with
+// Redshift's.
+const (
+	MySQL Protocol = iota
+	Postgres
+)
+
 // Login is what a client says of itself before it may run anything.
 type Login struct {
+	Protocol Protocol
 	ConnID   uint32 // unique in this server's life; KILL names it
 	User     string
 	Database string // db or catalog.db; empty: none
 	Remote   net.Addr
 	TLS      bool
-	Attrs    map[string]string // connection attributes, may be nil
+	Attrs    map[string]string // connection attributes, or PostgreSQL's startup parameters; may be nil
 	// UsingPassword tells whether the client sent a non-empty reply.
 	UsingPassword bool
 	// Verify checks the client's reply to the challenge against a stored
@@ -40,6 +52,15 @@ type Verifier struct {
 	Empty  bool
 	Native []byte // SHA1(SHA1(password)), 20 bytes, for mysql_native_password
 	SHA2   []byte // SHA256(SHA256(password)), 32 bytes, for caching_sha2_password's fast path
+	SCRAM  *SCRAM // for SCRAM-SHA-256
+}
+
+// SCRAM is a verifier of RFC 5803: it proves a password without holding it.
+type SCRAM struct {
+	Salt       []byte
+	Iterations int
+	StoredKey  []byte // 32 bytes
+	ServerKey  []byte // 32 bytes
 }
 
 // Session is one client's state. Its methods are called by one goroutine.
@@ -64,8 +85,12 @@ type Session interface {
 type Status struct {
 	Autocommit    bool
 	InTransaction bool
+	Failed        bool // a statement of the open transaction failed: PostgreSQL's clients may only end it
 	Database      string
-	Warnings      int // of the last statement
+	// Parameters are those that PostgreSQL's clients are told of, at login and
+	// whenever they change, by name. Nil on MySQL's sessions.
+	Parameters map[string]string
+	Warnings   int // of the last statement
 }
 
 // Statement is a prepared statement.
@@ -81,6 +106,62 @@ type Statement interface {
 	// none of them does.
 	Exec(ctx context.Context, args []any, w ResultWriter) error
 	Close() error
+}
+
+// TypedStatement is a Statement that knows the types of its parameters; those of
+// PostgreSQL's sessions do. Its arguments are nil or strings, spelled as
+// PostgreSQL spells values of these types.
+type TypedStatement interface {
+	ParamTypes() []lake.Type
+}
+
+// TypedSession is a Session that takes types for the parameters of a statement
+// to prepare, as far as the client gave them: Invalid where it did not.
+type TypedSession interface {
+	PrepareTyped(ctx context.Context, text string, params []lake.Type) (Statement, error)
+}
+
+// Copier is what the ResultWriter of a PostgreSQL client is able to do besides.
+type Copier interface {
+	// CopyIn asks the client for rows of the columns.
+	CopyIn(c Copy, columns []lake.Column) (CopyRows, error)
+	// CopyOut sends the rows of the next result as the client's copy of them.
+	CopyOut(c Copy) error
+}
+
+// CopyRows is what a client sends. Every field is text as PostgreSQL spells
+// values, whatever form it was sent in.
+type CopyRows interface {
+	// Next gives the next row, nil fields for NULL; io.EOF after the last. The
+	// row is valid until the next call.
+	Next() ([][]byte, error)
+}
+
+// CopyFormat is the form of copied rows.
+type CopyFormat string
+
+// The forms of COPY (PostgreSQL manual, "COPY", File Formats).
+const (
+	CopyText   CopyFormat = "text"
+	CopyCSV    CopyFormat = "csv"
+	CopyBinary CopyFormat = "binary"
+)
+
+// Copy says how rows are copied. Zero bytes and nil stand for the format's
+// defaults.
+type Copy struct {
+	Format    CopyFormat
+	Delimiter byte
+	Null      *string
+	Header    bool
+	Quote     byte
+	Escape    byte
+}
+
+// Notifier is what a ResultWriter may be able to tell besides: a warning that
+// the client shows beside the result.
+type Notifier interface {
+	Notice(level, text string) error
 }
 
 // ResultWriter takes the results of statements, in order.

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"lakeport/internal/sqlerr"
+	"lakeport/internal/wire"
 )
 
 // paramType is how a client sends one argument.
@@ -162,8 +163,8 @@ func readTime(b []byte) (any, error) {
 		return nil, malformed(fmt.Sprintf("a time of %d bytes", len(b)))
 	}
 	negative := f.uint8() != 0
-	micros := int64(f.uint32()) * microsPerDay
-	micros += (int64(f.uint8())*3600 + int64(f.uint8())*60 + int64(f.uint8())) * microsPerSecond
+	micros := int64(f.uint32()) * wire.MicrosPerDay
+	micros += (int64(f.uint8())*3600 + int64(f.uint8())*60 + int64(f.uint8())) * wire.MicrosPerSecond
 	if len(b) == 12 {
 		micros += int64(f.uint32())
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"math"
 
 	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
@@ -280,7 +279,9 @@ func rangeCheck(v *lake.Vector) func(i int) bool {
 		}
 	case []int64:
 		if isTimestamp(v.Type.Kind) {
-			return func(i int) bool { return inYears(floorDiv(microsOf(v.Type.Kind, data[i]), microsPerDay)) }
+			return func(i int) bool {
+				return inYears(wire.FloorDiv(wire.MicrosOf(v.Type.Kind, data[i]), wire.MicrosPerDay))
+			}
 		}
 	}
 	return nil
@@ -290,6 +291,3 @@ func rangeCheck(v *lake.Vector) func(i int) bool {
 func inYears(day int64) bool { return day >= -719528 && day <= 2932896 }
 
 func isTimestamp(k lake.Kind) bool { return k >= lake.Timestamp && k <= lake.TimestampTZ }
-
-// endless tells DuckDB's infinite timestamps.
-func endless(v int64) bool { return v == math.MaxInt64 || v == -math.MaxInt64 }

@@ -6,69 +6,8 @@ import (
 	"strconv"
 
 	"lakeport/internal/lake"
+	"lakeport/internal/wire"
 )
-
-const (
-	microsPerSecond = 1_000_000
-	microsPerDay    = 24 * 60 * 60 * microsPerSecond
-)
-
-// floorDiv divides and rounds towards minus infinity; d is positive.
-func floorDiv(n, d int64) int64 {
-	q := n / d
-	if n%d < 0 {
-		q--
-	}
-	return q
-}
-
-// microsOf converts a timestamp of any unit to microseconds. The two values
-// that stand for infinity stay what they are, also where a unit is too coarse
-// for its values to have microseconds.
-func microsOf(k lake.Kind, v int64) int64 {
-	if endless(v) {
-		return v
-	}
-	switch k {
-	case lake.TimestampS:
-		return saturate(v, microsPerSecond)
-	case lake.TimestampMS:
-		return saturate(v, 1000)
-	case lake.TimestampNS:
-		return floorDiv(v, 1000)
-	}
-	return v
-}
-
-func saturate(v, factor int64) int64 {
-	switch {
-	case v > math.MaxInt64/factor:
-		return math.MaxInt64
-	case v < -math.MaxInt64/factor:
-		return -math.MaxInt64
-	}
-	return v * factor
-}
-
-// civil gives the date of a day since 1970-01-01 in the proleptic Gregorian
-// calendar. Years run from March here, so that the leap day is a year's last;
-// 400 years have 146,097 days.
-func civil(day int64) (year int64, month, dom int) {
-	day += 719468 // from 0000-03-01
-	era := floorDiv(day, 146097)
-	doe := day - era*146097
-	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
-	doy := doe - (365*yoe + yoe/4 - yoe/100)
-	m := (5*doy + 2) / 153
-	dom = int(doy-(153*m+2)/5) + 1
-	month = int(m) + 3
-	year = yoe + era*400
-	if month > 12 {
-		month -= 12
-		year++
-	}
-	return year, month, dom
-}
 
 func appendDate(b []byte, day int64) []byte {
 	switch day {
@@ -81,21 +20,18 @@ func appendDate(b []byte, day int64) []byte {
 }
 
 func appendDay(b []byte, day int64) []byte {
-	year, month, dom := civil(day)
+	year, month, dom := wire.Civil(day)
 	if year < 0 {
 		b, year = append(b, '-'), -year
 	}
 	if year > 9999 {
 		b = strconv.AppendInt(b, year, 10)
 	} else {
-		b = appendTwo(appendTwo(b, int(year/100)), int(year%100))
+		b = wire.AppendTwo(wire.AppendTwo(b, int(year/100)), int(year%100))
 	}
-	b = appendTwo(append(b, '-'), month)
-	return appendTwo(append(b, '-'), dom)
+	b = wire.AppendTwo(append(b, '-'), month)
+	return wire.AppendTwo(append(b, '-'), dom)
 }
-
-// appendTwo appends n, which is below 100, in two digits.
-func appendTwo(b []byte, n int) []byte { return append(b, '0'+byte(n/10), '0'+byte(n%10)) }
 
 func appendDateTime(b []byte, micros int64) []byte {
 	switch micros {
@@ -104,56 +40,38 @@ func appendDateTime(b []byte, micros int64) []byte {
 	case -math.MaxInt64:
 		return append(b, "-infinity"...)
 	}
-	day := floorDiv(micros, microsPerDay)
-	return appendClock(append(appendDay(b, day), ' '), micros-day*microsPerDay)
-}
-
-// appendClock appends HH:MM:SS and, unless they are zero, six digits of
-// microseconds. Hours may exceed 24 and two digits.
-func appendClock(b []byte, micros int64) []byte {
-	seconds, fraction := micros/microsPerSecond, int(micros%microsPerSecond)
-	if hours := seconds / 3600; hours > 99 {
-		b = strconv.AppendInt(b, hours, 10)
-	} else {
-		b = appendTwo(b, int(hours))
-	}
-	b = appendTwo(append(b, ':'), int(seconds/60%60))
-	b = appendTwo(append(b, ':'), int(seconds%60))
-	if fraction == 0 {
-		return b
-	}
-	b = appendTwo(append(b, '.'), fraction/10000)
-	return appendTwo(appendTwo(b, fraction/100%100), fraction%100)
+	day := wire.FloorDiv(micros, wire.MicrosPerDay)
+	return wire.AppendClock(append(appendDay(b, day), ' '), micros-day*wire.MicrosPerDay)
 }
 
 func appendTime(b []byte, micros int64) []byte {
 	if micros < 0 {
 		b, micros = append(b, '-'), -micros
 	}
-	return appendClock(b, micros)
+	return wire.AppendClock(b, micros)
 }
 
 // appendTimeTZ unpacks DuckDB's time with zone: 40 bits of microseconds above
 // 24 bits that hold 15:59:59 minus the offset in seconds.
 func appendTimeTZ(b []byte, packed uint64) []byte {
-	b = appendClock(b, int64(packed>>24))
+	b = wire.AppendClock(b, int64(packed>>24))
 	offset := 16*3600 - 1 - int(packed&(1<<24-1))
 	sign := byte('+')
 	if offset < 0 {
 		sign, offset = '-', -offset
 	}
-	b = appendTwo(append(b, sign), offset/3600)
+	b = wire.AppendTwo(append(b, sign), offset/3600)
 	if offset%3600 != 0 {
-		b = appendTwo(append(b, ':'), offset/60%60)
+		b = wire.AppendTwo(append(b, ':'), offset/60%60)
 	}
 	if offset%60 != 0 {
-		b = appendTwo(append(b, ':'), offset%60)
+		b = wire.AppendTwo(append(b, ':'), offset%60)
 	}
 	return b
 }
 
 // spanMicros is the length of a span that has no months.
-func spanMicros(s lake.Span) int64 { return int64(s.Days)*microsPerDay + s.Micros }
+func spanMicros(s lake.Span) int64 { return int64(s.Days)*wire.MicrosPerDay + s.Micros }
 
 // appendSpan prints an interval as MySQL's TIME. Months have no fixed length,
 // so an interval with months is spelled out.
@@ -182,21 +100,21 @@ func appendUnit(b []byte, n int64, unit string) []byte {
 }
 
 func appendBinaryDate(b []byte, day int64) []byte {
-	year, month, dom := civil(day)
+	year, month, dom := wire.Civil(day)
 	return append(b, 4, byte(year), byte(year>>8), byte(month), byte(dom))
 }
 
 // appendBinaryDateTime leaves out the parts that are zero.
 func appendBinaryDateTime(b []byte, micros int64) []byte {
-	day := floorDiv(micros, microsPerDay)
+	day := wire.FloorDiv(micros, wire.MicrosPerDay)
 	start := len(b)
 	b = appendBinaryDate(b, day)
-	micros -= day * microsPerDay
+	micros -= day * wire.MicrosPerDay
 	if micros == 0 {
 		return b
 	}
 	b[start] = 7
-	seconds, fraction := micros/microsPerSecond, micros%microsPerSecond
+	seconds, fraction := micros/wire.MicrosPerSecond, micros%wire.MicrosPerSecond
 	b = append(b, byte(seconds/3600), byte(seconds/60%60), byte(seconds%60))
 	if fraction == 0 {
 		return b
@@ -216,8 +134,8 @@ func appendBinaryTime(b []byte, micros int64) []byte {
 	}
 	start := len(b)
 	b = append(b, 8, negative)
-	b = binary.LittleEndian.AppendUint32(b, uint32(micros/microsPerDay))
-	seconds, fraction := micros%microsPerDay/microsPerSecond, micros%microsPerSecond
+	b = binary.LittleEndian.AppendUint32(b, uint32(micros/wire.MicrosPerDay))
+	seconds, fraction := micros%wire.MicrosPerDay/wire.MicrosPerSecond, micros%wire.MicrosPerSecond
 	b = append(b, byte(seconds/3600), byte(seconds/60%60), byte(seconds%60))
 	if fraction == 0 {
 		return b

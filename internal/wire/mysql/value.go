@@ -3,10 +3,10 @@ package mysql
 import (
 	"encoding/binary"
 	"math"
-	"math/bits"
 	"strconv"
 
 	"lakeport/internal/lake"
+	"lakeport/internal/wire"
 )
 
 // appendTextValue appends row i of v as the text protocol has it: a
@@ -54,7 +54,7 @@ func appendBinaryValue(b []byte, v *lake.Vector, i int) []byte {
 	case lake.Date:
 		return appendBinaryDate(b, int64(v.Data.([]int32)[i]))
 	case lake.Timestamp, lake.TimestampS, lake.TimestampMS, lake.TimestampNS, lake.TimestampTZ:
-		return appendBinaryDateTime(b, microsOf(v.Type.Kind, v.Data.([]int64)[i]))
+		return appendBinaryDateTime(b, wire.MicrosOf(v.Type.Kind, v.Data.([]int64)[i]))
 	case lake.Time:
 		return appendBinaryTime(b, v.Data.([]int64)[i])
 	case lake.Interval:
@@ -85,26 +85,26 @@ func appendText(b []byte, v *lake.Vector, i int) []byte {
 	case lake.UBigInt:
 		return strconv.AppendUint(b, v.Data.([]uint64)[i], 10)
 	case lake.HugeInt:
-		return appendInt128(b, v.Data.([]lake.Int128)[i])
+		return wire.AppendInt128(b, v.Data.([]lake.Int128)[i])
 	case lake.UHugeInt:
 		u := v.Data.([]lake.Int128)[i]
-		return appendUint128(b, uint64(u.Hi), u.Lo)
+		return wire.AppendUint128(b, uint64(u.Hi), u.Lo)
 	case lake.Float:
 		return appendFloat(b, float64(v.Data.([]float32)[i]), 32)
 	case lake.Double:
 		return appendFloat(b, v.Data.([]float64)[i], 64)
 	case lake.Decimal:
-		return appendDecimal(b, unscaled(v.Data, i), int(v.Type.Scale))
+		return wire.AppendDecimal(b, wire.Unscaled(v.Data, i), int(v.Type.Scale))
 	case lake.Varchar, lake.Blob:
 		return append(b, v.Data.([]lake.String)[i].Bytes()...)
 	case lake.JSON:
 		return appendJSON(b, v.Data.([]lake.String)[i].Bytes())
 	case lake.Bit:
-		return appendBits(b, v.Data.([]lake.String)[i].Bytes())
+		return wire.AppendBits(b, v.Data.([]lake.String)[i].Bytes())
 	case lake.UUID:
-		return appendUUID(b, v.Data.([]lake.Int128)[i])
+		return wire.AppendUUID(b, v.Data.([]lake.Int128)[i])
 	case lake.Enum:
-		return append(b, v.Type.Names[enumIndex(v.Data, i)]...)
+		return append(b, v.Type.Names[wire.EnumIndex(v.Data, i)]...)
 	case lake.List, lake.Array, lake.Map, lake.Struct:
 		return appendNested(b, v, i)
 	}
@@ -117,7 +117,7 @@ func appendTimeText(b []byte, v *lake.Vector, i int) []byte {
 	case lake.Date:
 		return appendDate(b, int64(v.Data.([]int32)[i]))
 	case lake.Timestamp, lake.TimestampS, lake.TimestampMS, lake.TimestampNS, lake.TimestampTZ:
-		return appendDateTime(b, microsOf(v.Type.Kind, v.Data.([]int64)[i]))
+		return appendDateTime(b, wire.MicrosOf(v.Type.Kind, v.Data.([]int64)[i]))
 	case lake.Time:
 		return appendTime(b, v.Data.([]int64)[i])
 	case lake.TimeTZ:
@@ -172,9 +172,9 @@ func appendFixed(b []byte, n int64) []byte {
 	if rest == 0 {
 		return b
 	}
-	b = appendTwo(append(b, '.'), rest/100)
+	b = wire.AppendTwo(append(b, '.'), rest/100)
 	if rest%100 != 0 {
-		b = appendTwo(b, rest%100)
+		b = wire.AppendTwo(b, rest%100)
 	}
 	if b[len(b)-1] == '0' {
 		b = b[:len(b)-1]
@@ -191,113 +191,6 @@ func appendExponent(b []byte, f float64, size int) []byte {
 		}
 	}
 	return b
-}
-
-// pow19 is the largest power of ten in 64 bits: 19 digits at a time.
-const pow19 = 10_000_000_000_000_000_000
-
-func appendInt128(b []byte, v lake.Int128) []byte {
-	hi, lo := uint64(v.Hi), v.Lo
-	if v.Hi < 0 {
-		b = append(b, '-')
-		var carry uint64
-		lo, carry = bits.Add64(^lo, 1, 0)
-		hi, _ = bits.Add64(^hi, 0, carry)
-	}
-	return appendUint128(b, hi, lo)
-}
-
-func appendUint128(b []byte, hi, lo uint64) []byte {
-	if hi == 0 {
-		return strconv.AppendUint(b, lo, 10)
-	}
-	quoHi := hi / pow19
-	quoLo, rest := bits.Div64(hi%pow19, lo, pow19)
-	b = appendUint128(b, quoHi, quoLo)
-	return appendPadded(b, rest, 19)
-}
-
-// appendPadded appends n in at least the given number of digits.
-func appendPadded(b []byte, n uint64, digits int) []byte {
-	var room [20]byte
-	text := strconv.AppendUint(room[:0], n, 10)
-	for i := len(text); i < digits; i++ {
-		b = append(b, '0')
-	}
-	return append(b, text...)
-}
-
-// unscaled gives a decimal's digits whatever width they are stored in.
-func unscaled(data any, i int) lake.Int128 {
-	var n int64
-	switch d := data.(type) {
-	case []int16:
-		n = int64(d[i])
-	case []int32:
-		n = int64(d[i])
-	case []int64:
-		n = d[i]
-	case []lake.Int128:
-		return d[i]
-	}
-	return lake.Int128{Lo: uint64(n), Hi: n >> 63}
-}
-
-func appendDecimal(b []byte, v lake.Int128, scale int) []byte {
-	var room [48]byte
-	digits := appendInt128(room[:0], v)
-	if digits[0] == '-' {
-		b, digits = append(b, '-'), digits[1:]
-	}
-	whole := len(digits) - scale
-	if whole <= 0 {
-		b = append(b, '0')
-	} else {
-		b = append(b, digits[:whole]...)
-	}
-	if scale == 0 {
-		return b
-	}
-	b = append(b, '.')
-	for ; whole < 0; whole++ {
-		b = append(b, '0')
-	}
-	return append(b, digits[len(digits)-min(scale, len(digits)):]...)
-}
-
-// appendBits prints DuckDB's bit string: its first byte counts the unused high
-// bits of the second.
-func appendBits(b, data []byte) []byte {
-	if len(data) == 0 {
-		return b
-	}
-	for n := int(data[0]) + 8; n < 8*len(data); n++ {
-		b = append(b, '0'+data[n/8]>>(7-n%8)&1)
-	}
-	return b
-}
-
-func appendUUID(b []byte, v lake.Int128) []byte {
-	const hex = "0123456789abcdef"
-	hi, lo := uint64(v.Hi)^1<<63, v.Lo
-	for n := range 32 {
-		if n == 8 || n == 12 || n == 16 || n == 20 {
-			b = append(b, '-')
-		}
-		b = append(b, hex[hi>>60])
-		hi, lo = hi<<4|lo>>60, lo<<4
-	}
-	return b
-}
-
-func enumIndex(data any, i int) int {
-	switch d := data.(type) {
-	case []uint8:
-		return int(d[i])
-	case []uint16:
-		return int(d[i])
-	}
-	return int(data.([]uint32)[i])
 }
 
 // appendNested prints a list as [1,2], a map as {"k":1} and a struct as
@@ -360,7 +253,7 @@ func appendElement(b []byte, v *lake.Vector, i int) []byte {
 	case k == lake.JSON:
 		return appendQuoted(b, appendJSON(nil, v.Data.([]lake.String)[i].Bytes()), '\'')
 	case k == lake.Enum:
-		return appendQuoted(b, v.Type.Names[enumIndex(v.Data, i)], '"')
+		return appendQuoted(b, v.Type.Names[wire.EnumIndex(v.Data, i)], '"')
 	case k >= lake.Bit && k <= lake.UUID:
 		return append(appendText(append(b, '"'), v, i), '"')
 	}

@@ -1,0 +1,71 @@
+-- Functions of Redshift and PostgreSQL as DuckDB macros: those that DuckDB
+-- lacks, and those of the same name that it computes otherwise. An at sign
+-- stands for the schema that holds them.
+
+-- Operators.
+CREATE MACRO @divisor(x) AS CASE WHEN x = 0 THEN error('Divide by zero') ELSE x END;
+CREATE MACRO @pattern(p) AS '(?s).*(?:' || p || ').*';
+CREATE MACRO @pattern_any_case(p) AS '(?si).*(?:' || p || ').*';
+
+-- Redshift's own functions.
+CREATE MACRO @nvl2(x, a, b) AS CASE WHEN x IS NOT NULL THEN a ELSE b END;
+CREATE MACRO @getdate() AS date_trunc('second', CAST(now() AS TIMESTAMP));
+CREATE MACRO @charindex(a, b) AS strpos(b, a);
+CREATE MACRO @dateadd(part, n, t) AS CASE part
+  WHEN 'year' THEN CAST(t AS TIMESTAMP) + to_years(CAST(n AS INTEGER)) WHEN 'quarter' THEN CAST(t AS TIMESTAMP) + to_months(CAST(3 * n AS INTEGER))
+  WHEN 'month' THEN CAST(t AS TIMESTAMP) + to_months(CAST(n AS INTEGER)) WHEN 'week' THEN CAST(t AS TIMESTAMP) + to_days(CAST(7 * n AS INTEGER))
+  WHEN 'day' THEN CAST(t AS TIMESTAMP) + to_days(CAST(n AS INTEGER)) WHEN 'hour' THEN CAST(t AS TIMESTAMP) + to_hours(CAST(n AS BIGINT))
+  WHEN 'minute' THEN CAST(t AS TIMESTAMP) + to_minutes(CAST(n AS BIGINT)) WHEN 'second' THEN CAST(t AS TIMESTAMP) + to_seconds(CAST(n AS BIGINT))
+  WHEN 'millisecond' THEN CAST(t AS TIMESTAMP) + to_microseconds(CAST(1000 * n AS BIGINT)) WHEN 'microsecond' THEN CAST(t AS TIMESTAMP) + to_microseconds(CAST(n AS BIGINT))
+  WHEN 'decade' THEN CAST(t AS TIMESTAMP) + to_years(CAST(10 * n AS INTEGER)) WHEN 'century' THEN CAST(t AS TIMESTAMP) + to_years(CAST(100 * n AS INTEGER))
+  WHEN 'millennium' THEN CAST(t AS TIMESTAMP) + to_years(CAST(1000 * n AS INTEGER)) ELSE error('dateadd does not know the date part ' || part) END;
+CREATE MACRO @datediff(part, a, b) AS CASE WHEN part IN ('year', 'quarter', 'month', 'week', 'day', 'hour', 'minute', 'second', 'millisecond', 'microsecond', 'decade', 'century', 'millennium')
+  THEN date_diff(part, CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP)) ELSE error('datediff does not know the date part ' || part) END;
+CREATE MACRO @add_months(d, n) AS CASE WHEN CAST(d AS DATE) = last_day(CAST(d AS DATE)) THEN CAST(last_day(CAST(CAST(d AS DATE) + to_months(CAST(n AS INTEGER)) AS DATE)) AS TIMESTAMP) + (CAST(d AS TIMESTAMP) - date_trunc('day', CAST(d AS TIMESTAMP)))
+  ELSE CAST(d AS TIMESTAMP) + to_months(CAST(n AS INTEGER)) END;
+CREATE MACRO @is_valid_json(s) AS json_valid(s) AND json_type(s) = 'OBJECT';
+CREATE MACRO @json_array_length(s) AS json_array_length(CAST(s AS JSON));
+CREATE MACRO @strtol(s, base) AS CASE CAST(base AS INTEGER) WHEN 16 THEN CAST('0x' || s AS BIGINT) WHEN 10 THEN CAST(s AS BIGINT) ELSE error('strtol knows the bases 10 and 16') END;
+CREATE MACRO @regexp_substr(s, p) AS coalesce(nullif(regexp_extract(s, p), NULL), '');
+CREATE MACRO @regexp_count(s, p) AS len(regexp_extract_all(s, p));
+CREATE MACRO @pg_last_query_id() AS -1;
+
+-- PostgreSQL's functions about its catalog. There is one user, and it may do all.
+CREATE MACRO @pg_get_userbyid(x) AS 'root';
+CREATE MACRO @pg_encoding_to_char(x) AS 'UTF8';
+CREATE MACRO @shobj_description(x, c) AS CAST(NULL AS VARCHAR);
+CREATE MACRO @pg_get_expr(x, r) AS x, (x, r, p) AS x;
+CREATE MACRO @pg_get_indexdef(x) AS CAST(NULL AS VARCHAR), (x, n, p) AS CAST(NULL AS VARCHAR);
+CREATE MACRO @pg_get_constraintdef(x) AS CAST(NULL AS VARCHAR), (x, p) AS CAST(NULL AS VARCHAR);
+CREATE MACRO @pg_get_viewdef(x) AS CAST(NULL AS VARCHAR), (x, p) AS CAST(NULL AS VARCHAR);
+CREATE MACRO @pg_get_triggerdef(x) AS CAST(NULL AS VARCHAR), (x, p) AS CAST(NULL AS VARCHAR);
+CREATE MACRO @pg_get_ruledef(x) AS CAST(NULL AS VARCHAR), (x, p) AS CAST(NULL AS VARCHAR);
+CREATE MACRO @pg_get_function_result(x) AS CAST(NULL AS VARCHAR);
+CREATE MACRO @pg_get_function_arguments(x) AS CAST(NULL AS VARCHAR);
+CREATE MACRO @pg_get_function_identity_arguments(x) AS CAST(NULL AS VARCHAR);
+CREATE MACRO @pg_get_partkeydef(x) AS CAST(NULL AS VARCHAR);
+CREATE MACRO @pg_type_is_visible(x) AS true;
+CREATE MACRO @pg_function_is_visible(x) AS true;
+CREATE MACRO @pg_table_size(x) AS 0;
+CREATE MACRO @pg_relation_size(x) AS 0;
+CREATE MACRO @pg_total_relation_size(x) AS 0;
+CREATE MACRO @pg_size_pretty(x) AS CAST(x AS VARCHAR) || ' bytes';
+CREATE MACRO @pg_relation_is_publishable(x) AS false;
+CREATE MACRO @pg_is_in_recovery() AS false;
+CREATE MACRO @pg_is_other_temp_schema(x) AS false;
+CREATE MACRO @has_schema_privilege(s, p) AS true, (u, s, p) AS true;
+CREATE MACRO @has_table_privilege(t, p) AS true, (u, t, p) AS true;
+CREATE MACRO @has_database_privilege(d, p) AS true, (u, d, p) AS true;
+CREATE MACRO @array_upper(a, n) AS nullif(len(a), 0);
+CREATE MACRO @array_lower(a, n) AS CASE WHEN len(a) > 0 THEN 1 END;
+CREATE MACRO @quote_ident(s) AS CASE WHEN regexp_full_match(s, '[a-z_][a-z0-9_$]*') THEN s ELSE '"' || replace(s, '"', '""') || '"' END;
+CREATE MACRO @quote_literal(s) AS '''' || replace(s, '''', '''''') || '''';
+CREATE MACRO @_pg_expandarray(a) AS unnest(list_transform(range(1, len(a) + 1), lambda i: {'x': a[i], 'n': i}));
+CREATE MACRO @format_type(t, m) AS CASE CAST(t AS BIGINT) WHEN 16 THEN 'boolean' WHEN 17 THEN 'binary varying' WHEN 20 THEN 'bigint' WHEN 21 THEN 'smallint' WHEN 23 THEN 'integer'
+  WHEN 25 THEN 'text' WHEN 26 THEN 'oid' WHEN 114 THEN 'json' WHEN 700 THEN 'real' WHEN 701 THEN 'double precision' WHEN 1082 THEN 'date' WHEN 1083 THEN 'time without time zone'
+  WHEN 1114 THEN 'timestamp without time zone' WHEN 1184 THEN 'timestamp with time zone' WHEN 1186 THEN 'interval' WHEN 1266 THEN 'time with time zone' WHEN 1562 THEN 'bit varying'
+  WHEN 2950 THEN 'uuid' WHEN 1042 THEN 'character' || CASE WHEN CAST(m AS INTEGER) > 4 THEN '(' || (CAST(m AS INTEGER) - 4) || ')' ELSE '' END
+  WHEN 1043 THEN 'character varying' || CASE WHEN CAST(m AS INTEGER) > 4 THEN '(' || (CAST(m AS INTEGER) - 4) || ')' ELSE '' END
+  WHEN 1700 THEN 'numeric' || CASE WHEN CAST(m AS INTEGER) > 4 THEN '(' || ((CAST(m AS INTEGER) - 4) >> 16) || ',' || ((CAST(m AS INTEGER) - 4) & 65535) || ')' ELSE '' END
+  WHEN 1000 THEN 'boolean[]' WHEN 1005 THEN 'smallint[]' WHEN 1007 THEN 'integer[]' WHEN 1009 THEN 'text[]' WHEN 1015 THEN 'character varying[]' WHEN 1016 THEN 'bigint[]'
+  WHEN 1021 THEN 'real[]' WHEN 1022 THEN 'double precision[]' WHEN 1182 THEN 'date[]' WHEN 1115 THEN 'timestamp without time zone[]' WHEN 1231 THEN 'numeric[]' ELSE '???' END;

@@ -1,0 +1,192 @@
+package dialect
+
+import (
+	"strings"
+
+	"lakeport/internal/lake"
+	"lakeport/internal/sqlerr"
+	"lakeport/internal/syntax"
+)
+
+// redshiftNames are functions that DuckDB has under another name.
+var redshiftNames = map[string]string{
+	"nvl": "coalesce", "btrim": "trim", "replicate": "repeat", "approximate_percentile": "approx_quantile", "character_length": "length", "char_length": "length",
+	"stddev": "stddev_samp", "variance": "var_samp", "len": "length",
+}
+
+// datePartCalls take a date part, which may be a bare word, first.
+var datePartCalls = set("dateadd datediff date_add date_diff date_part date_trunc datepart")
+
+// dateParts are Redshift's abbreviations (Database Developer Guide, "Date parts
+// for date or timestamp functions").
+var dateParts = func() map[string]string {
+	m := map[string]string{}
+	for _, line := range strings.Split(`year y yr yrs years
+quarter qtr qtrs quarters
+month mon mons months
+week w weeks
+day d days
+dow dayofweek dw weekday
+doy dayofyear dy yearday
+hour h hr hrs hours
+minute m min mins minutes
+second s sec secs seconds
+millisecond ms msec msecs msecond mseconds millisec millisecs millisecon milliseconds
+microsecond us usec usecs usecond useconds microsec microsecs microsecon microseconds
+epoch
+decade decs dec decades
+century c cent cents centuries
+millennium mil mils millennia`, "\n") {
+		names := strings.Fields(line)
+		for _, n := range names {
+			m[n] = names[0]
+		}
+	}
+	return m
+}()
+
+// redshiftCall writes the call at i, if Redshift has it otherwise than the
+// engine; else it gives i.
+func (w *writer) redshiftCall(i int, name string) int {
+	stop := w.match[i+1]
+	args := w.args(i+1, w.match[i+1])
+	switch {
+	case datePartCalls[name] && len(args) > 1:
+		return w.datePartCall(i, name, args)
+	case name == "convert" && len(args) == 2:
+		w.put(i, "CAST(")
+		w.inner(args[1].from, args[1].to)
+		w.put(i, " AS ")
+		w.inner(args[0].from, args[0].to)
+		w.put(stop, ")")
+		return stop + 1
+	case name == "decode" && len(args) > 2:
+		return w.decode(i, args)
+	case name == "listagg":
+		return w.listagg(i, args)
+	case name == "count" && w.is(i-1, "APPROXIMATE"):
+		w.put(i, "approx_count_distinct(")
+		from := i + 2
+		if w.is(from, "DISTINCT") {
+			from++
+		}
+		w.inner(from, stop)
+		w.put(stop, ")")
+		return stop + 1
+	case name == "json_parse" && len(args) == 1:
+		w.put(i, "CAST(")
+		w.inner(args[0].from, args[0].to)
+		w.put(stop, " AS JSON)")
+		return stop + 1
+	}
+	if query, known := catalogQueries[name]; known && len(args) > 0 && w.path(args[0].from, args[0].to) == args[0].to {
+		if len(args) > 1 {
+			query = strings.ReplaceAll(query, "~", lowerASCII(w.text[w.toks[args[1].from].Pos:w.toks[args[1].to-1].End]))
+		}
+		w.lookUp(i, query, args[0].from, args[0].to)
+		return stop + 1
+	}
+	to := redshiftNames[name]
+	if redshiftMacros[name] {
+		to = redshiftMacro(name)
+	}
+	if to == "" {
+		return i
+	}
+	if expr, ok := w.sessionFunction(i, name); ok {
+		w.put(i, expr)
+		return stop + 1
+	}
+	w.put(i, to)
+	return i + 1
+}
+
+func (w *writer) sessionFunction(i int, name string) (string, bool) {
+	if w.redshift.Function == nil || !w.is(i+2, ")") {
+		return "", false
+	}
+	return w.redshift.Function(name)
+}
+
+// datePartCall writes dateadd(part, n, t) and its kin with the part as a string.
+func (w *writer) datePartCall(i int, name string, args []arg) int {
+	stop := w.match[i+1]
+	part := args[0]
+	if part.to != part.from+1 || w.kind(part.from) != syntax.Word && w.kind(part.from) != syntax.String {
+		return i
+	}
+	unit, known := dateParts[strings.ToLower(w.toks[part.from].Value())]
+	if !known {
+		if w.kind(part.from) == syntax.Word {
+			return i // a column
+		}
+		unit = w.toks[part.from].Value()
+	}
+	switch name {
+	case "date_add":
+		name = "dateadd"
+	case "date_diff":
+		name = "datediff"
+	case "datepart":
+		name = "date_part"
+	}
+	if redshiftMacros[name] {
+		name = redshiftMacro(name)
+	}
+	w.put(i, name+"("+lake.QuoteString(unit))
+	for _, a := range args[1:] {
+		w.put(a.from, ", ")
+		w.inner(a.from, a.to)
+	}
+	w.put(stop, ")")
+	return stop + 1
+}
+
+// decode writes DECODE(x, s1, r1, .., default), in which NULL equals NULL.
+func (w *writer) decode(i int, args []arg) int {
+	stop := w.match[i+1]
+	w.put(i, "CASE")
+	n := 1
+	for ; n+1 < len(args); n += 2 {
+		w.put(i, " WHEN (")
+		w.inner(args[0].from, args[0].to)
+		w.put(i, ") IS NOT DISTINCT FROM (")
+		w.inner(args[n].from, args[n].to)
+		w.put(i, ") THEN ")
+		w.inner(args[n+1].from, args[n+1].to)
+	}
+	if n < len(args) {
+		w.put(i, " ELSE ")
+		w.inner(args[n].from, args[n].to)
+	}
+	w.put(stop, " END")
+	return stop + 1
+}
+
+// listagg writes LISTAGG(x, d) [WITHIN GROUP (ORDER BY ..)]; without d nothing
+// stands between the values.
+func (w *writer) listagg(i int, args []arg) int {
+	stop := w.match[i+1]
+	if len(args) == 0 || len(args) > 2 {
+		w.fail(sqlerr.Invalid, i, "listagg takes a value and a delimiter")
+		return stop + 1
+	}
+	w.put(i, "string_agg(")
+	w.inner(args[0].from, args[0].to)
+	if len(args) == 2 {
+		w.put(i, ", ")
+		w.inner(args[1].from, args[1].to)
+	} else {
+		w.put(i, ", ''")
+	}
+	if w.is(stop+1, "WITHIN") && w.is(stop+2, "GROUP") && w.is(stop+3, "(") {
+		w.put(stop+4, " ")
+		end := w.match[stop+3]
+		w.inner(stop+4, end)
+		w.put(end, w.inserts[end])
+		delete(w.inserts, end)
+		stop = end
+	}
+	w.put(stop, ")")
+	return stop + 1
+}
