@@ -280,7 +280,7 @@ func (s *Server) route(c *Call) (Service, *APIError) {
 	signed := c.Service
 	if c.who == nil {
 		c.become(looks)
-		if looks == "s3" || c.action() == "AssumeRoleWithWebIdentity" {
+		if looks == "s3" || c.action() == "AssumeRoleWithWebIdentity" || c.action() == "AssumeRoleWithSAML" {
 			if err := c.readForm(); err != nil {
 				return nil, internalError(looks)
 			}

@@ -46,6 +46,7 @@ type simulation struct {
 	policies  iam.Policies
 	principal iam.Principal
 	types     map[string]string // SourcePolicyType by policy name or ARN
+	nobody    bool              // the principal is made up: nothing is known of who calls
 }
 
 // source is the user, group or role of PolicySourceArn; groups have no id to
@@ -86,6 +87,7 @@ func simulatePrincipal(r *request) (any, error) {
 		sim.name("role")
 	default:
 		sim.principal = iam.Principal{Kind: iam.User, Account: r.account.ID, ARN: world.ARN(r.account.ID, "user", "/", "simulation")}
+		sim.nobody = true
 		sim.name("group")
 	}
 	return r.simulate(&sim)
@@ -106,7 +108,7 @@ func (s *simulation) name(kind string) {
 }
 
 func simulateCustom(r *request) (any, error) {
-	sim := simulation{types: map[string]string{}}
+	sim := simulation{types: map[string]string{}, nobody: true}
 	sim.principal = iam.Principal{Kind: iam.User, Account: r.account.ID, ARN: world.ARN(r.account.ID, "user", "/", "simulation")}
 	if len(query.Members(r.form, "PolicyInputList")) == 0 {
 		return nil, refuse("InvalidInput", "PolicyInputList must have at least one policy.")
@@ -129,6 +131,11 @@ func (r *request) inputs(list string, kind iam.PolicyKind) ([]iam.Policy, error)
 
 // complete adds to the simulation what the call gives besides its source.
 func (r *request) complete(sim *simulation) error {
+	for _, name := range []string{"ResourceHandlingOption", "OrderedOrganizationPolicyInputList.member.1"} {
+		if r.has(name) {
+			return refuse("InvalidInput", "The sandbox does not implement the parameter "+strings.TrimSuffix(name, ".member.1")+" of the simulator.")
+		}
+	}
 	inputs, err := r.inputs("PolicyInputList", iam.IdentityPolicy)
 	if err != nil {
 		return err
@@ -155,7 +162,7 @@ func (r *request) complete(sim *simulation) error {
 		if u == nil {
 			return refuse("InvalidInput", "Invalid Entity Arn: "+arn)
 		}
-		sim.principal = iam.Principal{Kind: iam.User, Account: r.account.ID, ARN: u.ARN, ID: u.ID}
+		sim.principal, sim.nobody = iam.Principal{Kind: iam.User, Account: r.account.ID, ARN: u.ARN, ID: u.ID}, false
 	}
 	return nil
 }
@@ -190,7 +197,9 @@ func (r *request) simulate(sim *simulation) (any, error) {
 // contextEntries is the keys that the caller has and that the call gives.
 func (r *request) contextEntries(sim *simulation) iam.Context {
 	ctx := iam.Context{}
-	sim.principal.Identify(ctx)
+	if !sim.nobody {
+		sim.principal.Identify(ctx)
+	}
 	for _, e := range query.Structs(r.form, "ContextEntries") {
 		ctx[strings.ToLower(e.Get("ContextKeyName"))] = query.Members(e, "ContextKeyValues")
 	}

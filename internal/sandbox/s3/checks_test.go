@@ -445,6 +445,10 @@ func versions(t *testing.T, l *lab) {
 			t.Errorf("version %s: got %q, %v", id, got, err)
 		}
 	}
+	for id, code := range map[string]string{"no version": "InvalidArgument", strings.Repeat("0", 32): "NoSuchVersion"} {
+		_, _, err = get(c, b, "k", func(in *awss3.GetObjectInput) { in.VersionId = &id })
+		want(t, "version "+id, err, code)
+	}
 	_, _, err = get(c, b, "k", func(in *awss3.GetObjectInput) { in.VersionId = gone.VersionId })
 	want(t, "the marker", err, "MethodNotAllowed")
 	var seen []string

@@ -109,6 +109,8 @@ func (s *Service) readable(w http.ResponseWriter, q *request) (*object, error) {
 		return nil, err
 	case o == nil && id == "":
 		return nil, q.missing(q.b, noSuchKey(q.key))
+	case o == nil && id != "null" && !isID(id):
+		return nil, invalidArgument("Invalid version id specified", "versionId", id)
 	case o == nil:
 		return nil, q.missing(q.b, noSuchVersion(q.key, id))
 	case !o.Marker:

@@ -175,6 +175,15 @@ assert results[0]["MatchedStatements"][0]["StartPosition"]["Line"] == 1
 assert results[0]["PermissionsBoundaryDecisionDetail"]["AllowedByPermissionsBoundary"] is True
 deny = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::b/secret*",
                                                 "Condition": {"Bool": {"aws:SecureTransport": "false"}}}}
+# Of a caller that nobody named nothing is known; organizations are not built.
+named = doc("s3:*")
+named["Statement"][0]["Condition"] = {"StringEquals": {"aws:username": "ann"}}
+for entries, want in [([], ("implicitDeny", ["aws:username"])),
+                      ([{"ContextKeyName": "aws:username", "ContextKeyValues": ["ann"], "ContextKeyType": "string"}], ("allowed", []))]:
+    result = iam.simulate_custom_policy(PolicyInputList=[json.dumps(named)], ActionNames=["s3:GetObject"], ContextEntries=entries)["EvaluationResults"][0]
+    assert (result["EvalDecision"], result["MissingContextValues"]) == want, result
+expect("InvalidInput", iam.simulate_custom_policy, PolicyInputList=[json.dumps(named)], ActionNames=["ec2:RunInstances"], ResourceHandlingOption="EC2-VPC-EBS")
+
 results = iam.simulate_custom_policy(PolicyInputList=[json.dumps(doc("s3:*")), json.dumps(deny)], ActionNames=["s3:GetObject"],
                                      ResourceArns=["arn:aws:s3:::b/k", "arn:aws:s3:::b/secret"],
                                      ContextEntries=[{"ContextKeyName": "aws:SecureTransport", "ContextKeyValues": ["false"], "ContextKeyType": "boolean"}])["EvaluationResults"]
