@@ -3,6 +3,7 @@ package dialect
 import (
 	"strings"
 
+	"lakeport/internal/lake"
 	"lakeport/internal/syntax"
 )
 
@@ -22,6 +23,8 @@ func (w *writer) arithmetic(i, end int) int {
 		stop = i + 1
 	case w.is(i, "TRUE", "FALSE") && (w.infix(i-1, end) || w.infix(i+1, end)):
 		return w.replace(i, map[bool]string{true: "1", false: "0"}[w.is(i, "TRUE")])
+	case w.is(i, "CAST") && w.is(i+1, "("):
+		return w.widened(i, end)
 	case w.givesText(i):
 		if stop = w.operandEnd(i, end); stop > w.match[i+1]+1 {
 			return i
@@ -56,6 +59,33 @@ func (w *writer) arithmetic(i, end int) int {
 		w.typed(i, convert, arg{i, stop})
 	}
 	return stop
+}
+
+// wider is the integer with room for a sum of two.
+var wider = map[lake.Kind]string{lake.TinyInt: "SMALLINT", lake.SmallInt: "INTEGER", lake.Integer: "BIGINT"}
+
+// widened writes the operand CAST(x AS INT) of an arithmetic operator with room
+// for the result. Only an INTEGER can be added to a DATE, so that one after the
+// first keeps its type.
+func (w *writer) widened(i, end int) int {
+	shut := w.match[i+1]
+	args := w.args(i+1, shut)
+	as := w.find(i+2, shut, "AS")
+	if !w.infix(i-1, end) && !w.infix(shut+1, end) || as+1 >= shut || len(args) == 0 {
+		return i
+	}
+	t, err := syntax.ParseType(w.text[w.toks[as+1].Pos:w.toks[shut-1].End])
+	if err != nil {
+		return i
+	}
+	typ, err := TypeOf(t)
+	if err != nil || wider[typ.Kind] == "" || typ.Kind == lake.Integer && w.infix(i-1, end) {
+		return i
+	}
+	w.put(i, "CAST(")
+	w.cast(i, args)
+	w.put(shut, " AS "+wider[typ.Kind]+")")
+	return shut + 1
 }
 
 // isFraction tells whether a number that is no integer stands at i.

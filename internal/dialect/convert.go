@@ -54,7 +54,7 @@ var timeArgs = map[string][]int{macro("datediff"): {0, 1}, macro("timediff"): {0
 
 func init() {
 	for name := range strings.FieldsSeq(`to_date to_ts year quarter month day hour minute second microsecond dayofyear dayofweek dayofweek_iso weekday weekofyear
-		dayname monthname to_days last_day next_day previous_day week yearweek time_slice date_format jodatime_format unix_timestamp convert_tz`) {
+		dayname monthname to_days last_day next_day previous_day week yearweek time_slice unix_timestamp to_iso8601`) {
 		timeArgs[macro(name)] = []int{0}
 	}
 }
@@ -91,8 +91,12 @@ var timeCalls = set(`now current_timestamp curdate current_date date to_date tim
 	str_to_date str2date from_days date_trunc add_months days_add days_sub months_add months_sub years_add years_sub weeks_add weeks_sub hours_add
 	hours_sub minutes_add minutes_sub seconds_add seconds_sub timestampadd makedate to_datetime convert_tz`)
 
-// givesTime tells whether the argument is a call that gives a DATE or TIMESTAMP.
+// givesTime tells whether the argument is a literal or call that gives a DATE or
+// TIMESTAMP.
 func (w *writer) givesTime(a arg) bool {
+	if a.to == a.from+2 && w.is(a.from, "DATE", "DATETIME", "TIMESTAMP") && w.kind(a.from+1) == syntax.String {
+		return true
+	}
 	return w.kind(a.from) == syntax.Word && w.is(a.from+1, "(") && w.match[a.from+1]+1 == a.to && timeCalls[strings.ToLower(w.toks[a.from].Text)]
 }
 

@@ -74,7 +74,7 @@ var renamed = map[string]string{
 	"character_length": macro("char_length"), "substr": macro("substring"), "mid": macro("substring"),
 	"strleft": macro("left"), "strright": macro("right"), "dsqrt": macro("sqrt"), "dlog1": macro("ln"), "dlog10": macro("log10"),
 	"get_json_object": macro("get_json_string"), "json_value": macro("get_json_string"),
-	"from_binary": "decode", "to_binary": "encode",
+	"base64_decode_string": macro("from_base64"), "week_iso": macro("weekofyear"), "day_of_week_iso": macro("dayofweek_iso"), "percentile_disc_lc": "quantile_disc",
 	"unnest_bitmap": "unnest", "hll_raw_agg": macro("hll_union"),
 	// DuckDB's own names
 	"regexp_split": "string_split_regex", "struct": "row",
@@ -94,7 +94,7 @@ var renamed = map[string]string{
 var missing = set(`murmur_hash3_32_sp xx_hash32 xx_hash64 sm3 intersect_count bitmap_hash64 bitmap_to_base64 bitmap_to_binary bitmap_from_binary
 	base64_to_bitmap hll_serialize hll_deserialize histogram dict_mapping dict_merge last_query_id is_role_in_session sleep host_name
 	current_warehouse get_query_profile json_set json_remove json_pretty distinct_map_keys_agg array_agg_weighted covar_weighted
-	approx_count_distinct_hll_sketch ds_hll_count_distinct ds_theta_count_distinct min_n max_n array_flatten_depth str_to_varbinary encode_sort_key
+	approx_count_distinct_hll_sketch ds_hll_count_distinct ds_theta_count_distinct min_n max_n md5sum_numeric percentile_approx_weight equiwidth_bucket arrays_zip array_flatten_depth str_to_varbinary encode_sort_key
 	encode_row_id encode_fingerprint_sha256 encrypt_aes translate_sql st_astext st_aswkt st_circle st_contains st_distance_sphere
 	st_geometryfromtext st_geomfromtext st_linefromtext st_linestringfromtext st_point st_polyfromtext st_polygon st_polygonfromtext st_x st_y
 	current_group inspect_mv_meta lookup_string files mann_whitney_u_test ks_2samp_test ttest_1samp ttest_2samp percentile_approx_weighted

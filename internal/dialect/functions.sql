@@ -37,6 +37,7 @@ CREATE MACRO @now() AS date_trunc('second', CAST(now() AS TIMESTAMP)), (p) AS CA
 CREATE MACRO @curdate() AS CAST(CAST(now() AS TIMESTAMP) AS DATE);
 CREATE MACRO @curtime() AS CAST(date_trunc('second', CAST(now() AS TIMESTAMP)) AS TIME);
 CREATE MACRO @utc_timestamp() AS date_trunc('second', make_timestamp(epoch_us(now())));
+CREATE MACRO @utc_date() AS CAST(make_timestamp(epoch_us(now())) AS DATE);
 CREATE MACRO @utc_time() AS CAST(date_trunc('second', make_timestamp(epoch_us(now()))) AS TIME);
 
 -- Parts of dates. Where a call gives a date or time, its rewrite has made it a
@@ -56,6 +57,7 @@ CREATE MACRO @dayofweek(x) AS CAST(dayofweek(x) + 1 AS INTEGER);
 CREATE MACRO @dayofweek_iso(x) AS CAST(isodow(x) AS INTEGER);
 CREATE MACRO @weekday(x) AS CAST(isodow(x) - 1 AS INTEGER);
 CREATE MACRO @weekofyear(x) AS CAST(weekofyear(x) AS INTEGER);
+CREATE MACRO @to_iso8601(x) AS CASE WHEN typeof(x) = 'DATE' THEN strftime(x, '%Y-%m-%d') ELSE strftime(x, '%Y-%m-%dT%H:%M:%S.%f') END;
 CREATE MACRO @dayname(x) AS dayname(x);
 CREATE MACRO @monthname(x) AS monthname(x);
 CREATE MACRO @to_days(x) AS CAST(date_diff('day', DATE '1970-01-01', CAST(x AS DATE)) + 719528 AS INTEGER);
@@ -127,15 +129,16 @@ CREATE MACRO @unix_timestamp() AS CAST(floor(epoch(now())) AS BIGINT), (x) AS @n
 CREATE MACRO @unix_time(n) AS CASE WHEN TRY_CAST(n AS BIGINT) BETWEEN 0 AND 253402243199 THEN CAST(to_timestamp(TRY_CAST(n AS BIGINT)) AS TIMESTAMP) END;
 CREATE MACRO @from_unixtime(n) AS strftime(@unix_time(n), '%Y-%m-%d %H:%M:%S'), (n, f) AS starrocks_date_format(@unix_time(n), f);
 CREATE MACRO @from_unixtime_ms(n) AS @from_unixtime(n // 1000);
+CREATE MACRO @hour_from_unixtime(n) AS CAST(hour(@unix_time(n)) AS INTEGER);
 CREATE MACRO @to_datetime(n) AS CAST(to_timestamp(CAST(n AS BIGINT)) AS TIMESTAMP), (n, scale) AS CAST(to_timestamp(n / pow(10, scale)) AS TIMESTAMP);
 
 -- Strings. Lengths are in bytes, positions in characters.
-CREATE MACRO @length(s) AS strlen(@as_text(s));
+CREATE MACRO @length(s VARCHAR) AS strlen(s), (s BLOB) AS octet_length(s), (s) AS strlen(@as_text(s));
 CREATE MACRO @char_length(s) AS length(@as_text(s));
 CREATE MACRO @substring(s, p) AS CASE WHEN p = 0 OR -p > length(@as_text(s)) THEN '' ELSE substring(@as_text(s), p) END,
   (s, p, n) AS CASE WHEN p = 0 OR n <= 0 OR -p > length(@as_text(s)) THEN '' ELSE substring(@as_text(s), p, n) END;
-CREATE MACRO @left(s, n) AS left(@as_text(s), greatest(n, 0));
-CREATE MACRO @right(s, n) AS right(@as_text(s), greatest(n, 0));
+CREATE MACRO @left(s, n) AS left(@as_text(s), CASE WHEN n < 0 THEN 0 ELSE n END);
+CREATE MACRO @right(s, n) AS right(@as_text(s), CASE WHEN n < 0 THEN 0 ELSE n END);
 CREATE MACRO @lpad(s, n) AS CASE WHEN n >= 0 THEN lpad(@as_text(s), CAST(n AS INTEGER), ' ') END, (s, n, p) AS CASE WHEN n < 0 THEN NULL WHEN p = '' THEN left(@as_text(s), n) ELSE lpad(@as_text(s), CAST(n AS INTEGER), p) END;
 CREATE MACRO @rpad(s, n) AS CASE WHEN n >= 0 THEN rpad(@as_text(s), CAST(n AS INTEGER), ' ') END, (s, n, p) AS CASE WHEN n < 0 THEN NULL WHEN p = '' THEN left(@as_text(s), n) ELSE rpad(@as_text(s), CAST(n AS INTEGER), p) END;
 CREATE MACRO @substring_index(s, d, n) AS CASE WHEN n = 0 OR d = '' THEN ''
@@ -145,7 +148,7 @@ CREATE MACRO @reversed(x VARCHAR) AS reverse(x), (x BIGINT[]) AS list_reverse(x)
   (x BOOLEAN[]) AS list_reverse(x), (x) AS CASE WHEN ends_with(typeof(x), ']') THEN error('reverse is not built for ' || typeof(x)) ELSE reverse(@as_text(x)) END;
 CREATE MACRO @locate(p, s) AS instr(@as_text(s), @as_text(p)), (p, s, n) AS CASE WHEN n <= 0 THEN 0
   WHEN instr(substring(@as_text(s), n), @as_text(p)) = 0 THEN 0 ELSE instr(substring(@as_text(s), n), @as_text(p)) + n - 1 END;
-CREATE MACRO @space(n) AS repeat(' ', greatest(n, 0));
+CREATE MACRO @space(n) AS repeat(' ', CASE WHEN n < 0 THEN 0 ELSE n END);
 CREATE MACRO @split_part(s, d, n) AS CASE WHEN n = 0 THEN NULL ELSE string_split(s, d)[n] END;
 CREATE MACRO @split_map(s, a, b) AS map_from_entries(list_transform(string_split(s, a), lambda item: {'k': string_split(item, b)[1], 'v': string_split(item, b)[2]}));
 CREATE MACRO @str_to_map(s) AS @split_map(s, ',', ':'), (s, a) AS @split_map(s, a, ':'), (s, a, b) AS @split_map(s, a, b);
@@ -154,6 +157,9 @@ CREATE MACRO @ascii(s) AS CASE WHEN s = '' THEN 0 ELSE ascii(@as_text(s)) END;
 CREATE MACRO @hex(x) AS CASE WHEN typeof(x) IN ('FLOAT', 'DOUBLE') THEN hex(TRY_CAST(trunc(TRY_CAST(x AS DOUBLE)) AS BIGINT)) ELSE hex(x) END;
 CREATE MACRO @unhex(s) AS CASE WHEN regexp_full_match(s, '([0-9A-Fa-f]{2})*') THEN TRY(decode(unhex(s))) ELSE '' END;
 CREATE MACRO @to_base64(s BLOB) AS to_base64(s), (s VARCHAR) AS to_base64(encode(s)), (s) AS to_base64(encode(@as_text(s)));
+CREATE MACRO @to_binary(s) AS TRY(unhex(s)), (s, form) AS CASE lower(form) WHEN 'hex' THEN TRY(unhex(s)) WHEN 'encode64' THEN TRY(from_base64(s)) WHEN 'utf8' THEN encode(s) END;
+CREATE MACRO @from_binary(b) AS hex(b), (b, form) AS CASE lower(form) WHEN 'hex' THEN hex(b) WHEN 'encode64' THEN to_base64(b) WHEN 'utf8' THEN TRY(decode(b)) END;
+CREATE MACRO @base64_decode_binary(s) AS TRY(from_base64(s));
 CREATE MACRO @from_base64(s) AS TRY(decode(from_base64(s)));
 CREATE MACRO @parse_url(u, part) AS nullif(CASE upper(part)
   WHEN 'PROTOCOL' THEN regexp_extract(u, '^([A-Za-z][A-Za-z0-9+.-]*):', 1)
@@ -242,6 +248,7 @@ CREATE MACRO @json_count(j, p) AS CAST(CASE json_type(j, p) WHEN 'ARRAY' THEN js
 CREATE MACRO @json_length(j) AS @json_count(TRY_CAST(j AS JSON), '$'), (j, p) AS @json_count(TRY_CAST(j AS JSON), @json_path(p));
 CREATE MACRO @keys_of(j, p) AS CASE WHEN json_type(j, p) = 'OBJECT' THEN to_json(json_keys(j, p)) END;
 CREATE MACRO @json_keys(j) AS @keys_of(TRY_CAST(j AS JSON), '$'), (j, p) AS @keys_of(TRY_CAST(j AS JSON), @json_path(p));
+CREATE MACRO @is_json_scalar(j) AS json_type(TRY_CAST(j AS JSON)) NOT IN ('ARRAY', 'OBJECT');
 CREATE MACRO @json_string(j) AS CAST(j AS VARCHAR);
 CREATE MACRO @json_contains(j, x) AS json_contains(TRY_CAST(j AS JSON), TRY_CAST(x AS JSON));
 

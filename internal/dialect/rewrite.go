@@ -353,10 +353,24 @@ func (w *writer) bare(i, end int) int {
 	case syntax.Op:
 		return w.operator(i, end)
 	case syntax.Word:
+		if w.introduces(i) {
+			return w.bare(i+1, end)
+		}
 		return w.word(i, end)
+	case syntax.Number:
+		if digits, isHex := strings.CutPrefix(strings.ToLower(t.Text), "0x"); isHex {
+			w.fail(sqlerr.Unsupported, i, "the number %s is not supported", t.Text)
+			w.err = sqlerr.From(w.err).WithHint("bytes are written x'%s'", digits)
+		}
 	}
 	w.copy(i)
 	return i + 1
+}
+
+// introduces tells whether the word at i says the character set of the string
+// right after it: _utf8'a', N'a'. All strings are UTF-8.
+func (w *writer) introduces(i int) bool {
+	return w.kind(i+1) == syntax.String && w.toks[i].End == w.toks[i+1].Pos && w.is(i, "_UTF8", "_UTF8MB4", "_UTF8MB3", "_BINARY", "_LATIN1", "_ASCII", "N")
 }
 
 // operand writes the operand at i, with the operators after it, where DuckDB
@@ -413,6 +427,9 @@ func (w *writer) isAlias(i int) bool {
 	case syntax.Quoted, syntax.Number:
 		return true
 	case syntax.Word:
+		if w.introduces(i - 1) {
+			return false
+		}
 		return w.is(i-1, "AS", "END") || !beforeString[strings.ToUpper(w.toks[i-1].Text)]
 	case syntax.Op:
 		return w.is(i-1, ".") || w.is(i-1, ")", "]") && w.toks[i].Text[0] == '"'

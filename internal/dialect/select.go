@@ -91,12 +91,17 @@ func (w *writer) selectItemEnd(i int) int {
 		if t.Is(",") || t.Is(")") || t.Is(";") || t.Kind == syntax.Word && afterSelectList[strings.ToUpper(t.Text)] && !w.is(i-1, ".", "*") && !w.is(i-1, "DISTINCT") {
 			return i
 		}
-		if w.match[i] > i {
+		if w.is(i, "ARRAY", "MAP", "STRUCT") && w.is(i+1, "<") {
+			for i < len(w.toks) && !w.is(i, "[", "{", ";") {
+				i++
+			}
+		}
+		if i < len(w.toks) && w.match[i] > i {
 			i = w.match[i]
 		}
 		i++
 	}
-	return i
+	return min(i, len(w.toks))
 }
 
 // exprWords may stand last in an expression, or before its last word.

@@ -15,7 +15,7 @@ import (
 // tells their form, and of duckdb.txt in dialect/testdata.
 func TestQueriesComputeAsDocumented(t *testing.T) {
 	var text []byte
-	for _, file := range []string{"functions.txt", "shapes.txt", "duckdb.txt"} {
+	for _, file := range []string{"functions.txt", "shapes.txt", "rows.txt", "duckdb.txt"} {
 		b, err := os.ReadFile("../dialect/testdata/" + file)
 		if err != nil {
 			t.Fatal(err)
