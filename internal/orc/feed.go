@@ -19,15 +19,16 @@ type Input struct {
 	Filters []Filter // conditions that all rows which are wanted meet
 }
 
-// Feed gives the rows of files, stripe by stripe: the columns, then two of the
-// reader's own, file_index (the Input's Index) and file_row_number (from 0).
+// Feed gives the rows of files, stripe by stripe: two columns of the reader's
+// own, file_index (the Input's Index) and file_row_number (from 0), then the
+// given ones. The engine reads the first to count rows, which costs nothing so.
 // Stripes that filters rule out are left out; their rows are counted all the
 // same in file_row_number.
 func Feed(columns []lake.Column, inputs []Input) (lake.Feed, error) {
-	s := &stripes{columns: len(columns), windows: map[string]*window{}}
+	s := &stripes{windows: map[string]*window{}}
 	feed := lake.Feed{Open: s.open}
 	number := lake.Type{Kind: lake.BigInt}
-	feed.Columns = append(append(feed.Columns, columns...), lake.Column{Name: IndexColumn, Type: number}, lake.Column{Name: RowColumn, Type: number})
+	feed.Columns = append([]lake.Column{{Name: IndexColumn, Type: number}, {Name: RowColumn, Type: number}}, columns...)
 	for i := range inputs {
 		in := &inputs[i]
 		list, err := in.File.stripesWith(in.Filters)
@@ -43,10 +44,11 @@ func Feed(columns []lake.Column, inputs []Input) (lake.Feed, error) {
 	return feed, nil
 }
 
-// The columns that a Feed adds.
+// The columns that a Feed adds, and how many they are.
 const (
 	IndexColumn = "file_index"
 	RowColumn   = "file_row_number"
+	added       = 2
 )
 
 // part is one stripe.
@@ -57,8 +59,7 @@ type part struct {
 
 // stripes is the parts of a feed, and those that are fetched ahead.
 type stripes struct {
-	parts   []part
-	columns int
+	parts []part
 
 	mu      sync.Mutex
 	windows map[string]*window // by the columns that are read
@@ -97,7 +98,7 @@ func (s *stripes) open(ctx context.Context, n int, columns []int) (lake.FeedRead
 	}
 	r := &rows{part: p, left: got.stripe.info.rows, row: got.stripe.info.first, columns: columns}
 	for _, c := range columns {
-		if c >= s.columns {
+		if c < added {
 			r.readers = append(r.readers, nil)
 			continue
 		}
@@ -112,7 +113,7 @@ func (s *stripes) open(ctx context.Context, n int, columns []int) (lake.FeedRead
 
 // reader makes the reader of the feed's column c.
 func (p part) reader(s *stripe, c int) (reader, error) {
-	at := p.in.Columns[c]
+	at := p.in.Columns[c-added]
 	if at < 0 {
 		return &nullReader{}, nil
 	}
@@ -161,8 +162,8 @@ func (s *stripes) start(ctx context.Context, n int, columns []int) *fetching {
 	p := s.parts[n]
 	var inFile []int
 	for _, c := range columns {
-		if c < s.columns && p.in.Columns[c] >= 0 {
-			inFile = append(inFile, p.in.Columns[c])
+		if c >= added && p.in.Columns[c-added] >= 0 {
+			inFile = append(inFile, p.in.Columns[c-added])
 		}
 	}
 	f := &fetching{done: make(chan struct{}), size: p.in.File.stripes[p.number].data * int64(len(inFile)) / int64(max(1, len(p.in.File.columns)))}
@@ -201,7 +202,7 @@ func (r *rows) Read(dst *lake.Chunk) (int, error) {
 			}
 			continue
 		}
-		isRow := r.columns[i] == len(r.in.Columns)+1
+		isRow := r.columns[i] == 1
 		for j, data := 0, v.Data.([]int64); j < n; j++ {
 			if data[j] = r.in.Index; isRow {
 				data[j] = r.row + int64(j)

@@ -63,7 +63,7 @@ func whole(f *orc.File, filters ...orc.Filter) (lake.Feed, error) {
 func each(ctx context.Context, feed lake.Feed, f func(c *lake.Chunk, row int) error) error {
 	columns := make([]int, len(feed.Columns)-2)
 	for i := range columns {
-		columns[i] = i
+		columns[i] = i + 2
 	}
 	for part := range feed.Parts {
 		r, err := feed.Open(ctx, part, columns)
@@ -262,7 +262,7 @@ func TestFilesOfTheORCProjectHaveTheRowsItPrints(t *testing.T) {
 					return err
 				}
 				for i := range c.Columns {
-					name := feed.Columns[i].Name
+					name := feed.Columns[i+2].Name
 					w, ok := want[name]
 					if !ok {
 						return fmt.Errorf("the answer has no column %s", name)

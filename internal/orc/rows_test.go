@@ -1,9 +1,12 @@
 package orc_test
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"lakeport/internal/engine"
@@ -72,7 +75,7 @@ func TestEveryTypeIsReadUnderEveryCodec(t *testing.T) {
 		}
 		want := fmt.Sprintf("%d %[1]d", f.Rows())
 		table := strings.Replace(formulas, "range(N)", fmt.Sprintf("range(%d)", f.Rows()), 1)
-		for _, col := range feed.Columns[:len(feed.Columns)-2] {
+		for _, col := range feed.Columns[2:] {
 			joined := " FROM (SELECT id, " + col.Name + " AS v FROM (" + table + ")) a FULL JOIN (SELECT id, " + col.Name + " AS v FROM " +
 				engine.Offer(t.Context(), feed) + ") b USING (id)"
 			const same = "a.v IS NOT DISTINCT FROM b.v AND typeof(a.v) = typeof(b.v)"
@@ -134,5 +137,72 @@ func TestStripesThatFiltersRuleOutAreNotRead(t *testing.T) {
 		if got, want := one(t, c, sql), fmt.Sprintf("%d true", x.least); got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
+	}
+}
+
+// TestOnlyWantedStreamsAreFetched reads one column of five and counts the bytes.
+func TestOnlyWantedStreamsAreFetched(t *testing.T) {
+	b, err := os.ReadFile("testdata/stripes.orc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var bytes, requests int64
+	source := memory("stripes.orc", b)
+	inner := source.Read
+	source.Read = func(ctx context.Context, off, n int64) ([]byte, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		bytes, requests = bytes+n, requests+1
+		return inner(ctx, off, n)
+	}
+	f, err := orc.Open(t.Context(), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if requests > 2 || bytes > 32<<10 {
+		t.Errorf("the tail took %d bytes in %d requests", bytes, requests)
+	}
+	feed, err := whole(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t)
+	for _, q := range []struct {
+		columns string
+		most    int64 // parts of the file in a hundred
+	}{{"count(*)", 0}, {"sum(half)", 50}, {"max(pad)", 85}, {"max(pad), max(txt), sum(id), sum(half), max(day)", 101}} {
+		bytes, requests = 0, 0
+		one(t, c, "SELECT "+q.columns+" FROM "+engine.Offer(t.Context(), feed))
+		if bytes*100 > int64(len(b))*q.most {
+			t.Errorf("%s fetches %d of %d bytes in %d requests", q.columns, bytes, len(b), requests)
+		}
+		t.Logf("%s: %d of %d bytes in %d requests for %d stripes", q.columns, bytes, len(b), requests, feed.Parts)
+	}
+}
+
+// BenchmarkRows reads three columns as the engine does.
+func BenchmarkRows(b *testing.B) {
+	f, err := openFile(b, "testdata/stripes.orc")
+	if err != nil {
+		b.Fatal(err)
+	}
+	feed, err := whole(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	many := feed
+	many.Parts *= 20 // the engine's own costs of a statement become small
+	many.Open = func(ctx context.Context, part int, columns []int) (lake.FeedReader, error) {
+		return feed.Open(ctx, part%feed.Parts, columns)
+	}
+	c := connect(b)
+	for _, q := range []string{"count(*)", "sum(id)", "sum(id), sum(half)", "max(txt)"} {
+		b.Run(q, func(b *testing.B) {
+			for b.Loop() {
+				one(b, c, "SELECT "+q+" FROM "+engine.Offer(b.Context(), many))
+			}
+			b.ReportMetric(float64(b.N)*20*float64(feed.Rows)/b.Elapsed().Seconds()/1e6, "Mrows/s")
+		})
 	}
 }

@@ -3,6 +3,7 @@ package orc
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -150,30 +151,40 @@ func (s *stripe) parse(b []byte) error {
 	return err
 }
 
+// A request costs as much as maxGap bytes; but what is fetched between streams
+// is at most one part in wasteShare of what is wanted, or leastWaste.
 const (
-	maxGap   = 160 << 10 // a request costs as much as so many bytes
-	maxFetch = 32        // requests of one stripe under way
+	maxGap     = 160 << 10
+	wasteShare = 16
+	leastWaste = 4 << 10
+	maxFetch   = 32 // requests of one stripe under way
 )
 
 // load fetches the streams that hold values of the wanted columns, those that
 // are near each other at once.
 func (s *stripe) load(ctx context.Context, wanted []bool) error {
 	var list []streamAt
+	var size int64
 	for _, a := range s.streams {
 		switch a.kind {
 		case streamPresent, streamData, streamLength, streamDictionary, streamSecondary:
 			if a.column < len(wanted) && wanted[a.column] && a.end > a.off {
-				list = append(list, a)
+				list, size = append(list, a), size+a.end-a.off
 			}
 		}
 	}
+	waste := max(size/wasteShare, leastWaste)
 	var g errgroup.Group
 	g.SetLimit(maxFetch)
 	var mu sync.Mutex
 	for len(list) > 0 {
 		n := 1
-		for n < len(list) && list[n].off-list[n-1].end <= maxGap {
-			n++
+		for ; n < len(list); n++ {
+			gap := list[n].off - list[n-1].end
+			if gap > maxGap || gap > waste {
+				break
+			}
+			waste -= gap
 		}
 		near := list[:n]
 		list = list[n:]
@@ -265,7 +276,7 @@ func (s *stripe) texts(id int, p present, trim bool) (reader, error) {
 	if enc.kind%2 == 0 {
 		return &textReader{present: p, lengths: lengths, in: s.must(id, streamData), trim: trim}, nil
 	}
-	if enc.words > uint64(s.info.rows) && enc.words > uint64(s.info.data) {
+	if enc.words > math.MaxInt32 {
 		return nil, faultf("it claims a dictionary of %d words", enc.words)
 	}
 	r := &wordReader{present: p, in: s.ints(id, streamData, false)}

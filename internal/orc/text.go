@@ -108,33 +108,29 @@ type wordReader struct {
 
 func (r *wordReader) children() []reader { return nil }
 
-// dictionary reads n words.
+// dictionary reads n words. Their bytes come first: no word but one is empty, so
+// that memory is bounded by the bytes there are, whatever n and the lengths say.
 func (r *wordReader) dictionary(lengths *ints, in *stream, n int, trim bool) error {
-	var sizes []int64
-	total := 0
-	for len(sizes) < n {
-		part, err := lengths.next(n - len(sizes))
-		if err != nil {
-			return err
-		}
-		more, err := sum(part)
-		if err != nil {
-			return err
-		}
-		if total += more; total > math.MaxInt32 {
-			return faultf("a dictionary has %d bytes", total)
-		}
-		sizes = append(sizes, part...)
-	}
 	var err error
-	if r.bytes, err = in.grab(nil, total); err != nil {
+	if r.bytes, err = in.rest(math.MaxInt32); err != nil {
 		return err
 	}
-	r.words = make([]lake.String, len(sizes))
-	rest := r.bytes
-	for i, size := range sizes {
-		r.words[i] = makeText(rest[:size], trim)
-		rest = rest[size:]
+	if n > len(r.bytes)+1 {
+		return faultf("a dictionary of %d bytes claims %d words", len(r.bytes), n)
+	}
+	r.words = make([]lake.String, 0, n)
+	for rest := r.bytes; len(r.words) < n; {
+		part, err := lengths.next(n - len(r.words))
+		if err != nil {
+			return err
+		}
+		for _, size := range part {
+			if size < 0 || size > int64(len(rest)) {
+				return faultf("a word of %d bytes stands where %d are left", size, len(rest))
+			}
+			r.words = append(r.words, makeText(rest[:size], trim))
+			rest = rest[size:]
+		}
 	}
 	return nil
 }
