@@ -97,3 +97,59 @@ type At struct {
 	Version string    // a snapshot's id, a branch or a tag
 	Time    time.Time // the state at this instant
 }
+
+// Outcome is how a change to a table ended.
+type Outcome uint8
+
+// Outcomes. The zero Outcome is none.
+const (
+	Committed Outcome = iota + 1
+	Rejected          // the table is as if nothing had been tried
+	Unknown           // nobody knows: nothing that the change may stand on is removed
+)
+
+// Appender is a table that takes rows. Files of rows are stored first, where
+// and as Layout says, and become the table's by Append.
+type Appender interface {
+	Table
+	Layout() (Layout, error)
+	// Append adds the files' rows; with replace, they take the place of the rows
+	// of the partitions that they belong to, or of all rows where the table has
+	// no partitions. After Rejected the files are the caller's to remove.
+	Append(ctx context.Context, files []Written, replace bool) (Outcome, error)
+}
+
+// Layout is what files of a table's new rows look like.
+type Layout struct {
+	Columns   []LayoutColumn
+	Partition []string // expressions over the columns, by which rows are divided among files
+	Options   string   // of COPY in the engine's SQL
+	Dir       string   // where the files belong: s3://bucket/key/
+}
+
+// LayoutColumn is a column of the files.
+type LayoutColumn struct {
+	Column
+	Required bool   // NULL is refused
+	Default  string // SQL of what a statement that leaves the column out writes
+}
+
+// Written is a stored file of new rows.
+type Written struct {
+	Object
+	Rows      int64
+	Partition []*string // the layout's expressions as text; nil: NULL
+	Stats     map[string]ColumnStats
+}
+
+// ColumnStats is what is known of one column of a file, or of a field inside
+// it. Its name is the path of names to it, joined by zero bytes; a list's
+// element is "element" below the list, a map's fields are "key" and "value". Low and High are the bounds
+// of its values but for NaN, as SQL spells them; nil: not known.
+type ColumnStats struct {
+	Size      int64 // bytes
+	Values    int64 // NULLs among them
+	Nulls     int64
+	Low, High *string
+	NaN       bool // some value may be NaN
+}

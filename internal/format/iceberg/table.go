@@ -18,6 +18,12 @@ type Options struct {
 	Read func(ctx context.Context, uri string) ([]byte, error)
 	// ReadRange gives n bytes of an object from off: a deletion vector.
 	ReadRange func(ctx context.Context, uri string, off, n int64) ([]byte, error)
+	// Put stores a small object: a manifest, a manifest list.
+	Put func(ctx context.Context, uri string, data []byte) error
+	// Remove takes back what Put has stored; nil: it stays.
+	Remove func(ctx context.Context, uri string) error
+	// Store takes new snapshots; nil: the table can only be read.
+	Store Store
 }
 
 // Table is an Iceberg table in one of its states.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/big"
 	"math/bits"
 	"regexp"
@@ -160,7 +161,8 @@ func (t Transform) truncate(source Type, v value) (value, bool) {
 	w := int64(t.Width)
 	switch v := v.(type) {
 	case int64:
-		return v - (v%w+w)%w, true
+		cut := v - (v%w+w)%w
+		return cut, cut <= v && (source.Name != "int" || cut >= math.MinInt32)
 	case *big.Int:
 		rest := new(big.Int).Mod(v, big.NewInt(w)) // Euclid's: never negative
 		return new(big.Int).Sub(v, rest), true

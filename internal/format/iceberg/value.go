@@ -224,7 +224,10 @@ func fromText(t Type, text string) (value, bool) {
 	case "boolean":
 		b, err := strconv.ParseBool(strings.ToLower(text))
 		return b, err == nil
-	case "int", "long":
+	case "int":
+		n, err := strconv.ParseInt(text, 10, 32)
+		return n, err == nil
+	case "long":
 		n, err := strconv.ParseInt(text, 10, 64)
 		return n, err == nil
 	case "float", "double":
@@ -397,4 +400,11 @@ func order(less, more bool) int {
 		return 1
 	}
 	return 0
+}
+
+func bigInt(n int) *big.Int { return big.NewInt(int64(n)) }
+
+func fromHex(text string) (value, error) {
+	b, err := hex.DecodeString(text)
+	return string(b), err
 }
