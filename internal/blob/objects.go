@@ -227,6 +227,19 @@ func (c *Client) Put(ctx context.Context, uri string, r io.Reader) (lake.Object,
 	return o, nil
 }
 
+// Delete removes an object. One that is not there is removed already.
+func (c *Client) Delete(ctx context.Context, uri string) error {
+	bucket, key, err := Parse(uri)
+	if err != nil {
+		return err
+	}
+	now := c.store.o.Now()
+	if _, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key}); err != nil {
+		return c.sdkError(ctx, "s3:DeleteObject", uri, fmt.Errorf("remove %s: %w", uri, err), now)
+	}
+	return nil
+}
+
 // counter counts what is read through it. It hides other methods of the reader,
 // so that a file is sent as the stream that it is handed as.
 type counter struct {

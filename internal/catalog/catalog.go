@@ -97,15 +97,23 @@ func (c *Catalog) Tables(ctx context.Context, db string) ([]string, error) {
 	return names, c.explainGlue(ctx, err, "glue:GetTables")
 }
 
-// Table is a table of an external catalog.
+// Table is a table of an external catalog. Storage holds its objects.
 type Table struct {
 	lake.Table
 	Record  *metastore.Table
 	Catalog *Catalog
+	Storage *Storage
 }
 
-// Table opens one table. Its Plan's errors are explained as the catalog's are.
+// Table opens one table as it is now. Its Plan's errors are explained as the
+// catalog's are.
 func (c *Catalog) Table(ctx context.Context, db, name string) (*Table, error) {
+	return c.TableAt(ctx, db, name, lake.At{})
+}
+
+// TableAt opens a state of a table; formats that keep none but the present are
+// Unsupported.
+func (c *Catalog) TableAt(ctx context.Context, db, name string, at lake.At) (*Table, error) {
 	record, err := c.meta.Table(ctx, db, name)
 	if sqlerr.Is(err, sqlerr.NotFound) {
 		return nil, sqlerr.New(sqlerr.NotFound, "Unknown table '%s'", strings.Join([]string{c.def.Name, db, name}, ".")).With(sqlerr.BadTable)
@@ -113,11 +121,11 @@ func (c *Catalog) Table(ctx context.Context, db, name string) (*Table, error) {
 	if err != nil {
 		return nil, c.explainGlue(ctx, err, "glue:GetTable")
 	}
-	t, err := c.open(ctx, record)
+	t, err := c.open(ctx, record, at)
 	if err != nil {
 		return nil, err
 	}
-	return &Table{Table: t, Record: record, Catalog: c}, nil
+	return &Table{Table: t, Record: record, Catalog: c, Storage: c.Storage}, nil
 }
 
 // Partitions lists all partitions of a table.

@@ -33,7 +33,7 @@ type Property struct {
 // Definition is what CREATE EXTERNAL CATALOG says.
 type Definition struct {
 	Name       string
-	Type       string // "hive", "deltalake" or "hudi"
+	Type       string // "hive", "iceberg", "deltalake" or "hudi"
 	Comment    string
 	Properties []Property
 }
@@ -46,6 +46,7 @@ type spec struct {
 	hms       *hms.Options // the metastore, if it is Hive's
 	cache     cacheOptions
 	recursive bool
+	warehouse string // Iceberg: where databases without a location stand
 	warnings  []string
 }
 
@@ -56,7 +57,7 @@ type glueStore struct {
 
 // Catalog types that StarRocks has; the value tells whether lakeport opens it.
 var types = map[string]bool{
-	"hive": true, "iceberg": false, "hudi": true, "deltalake": true, "unified": false, "jdbc": false, "es": false,
+	"hive": true, "iceberg": true, "hudi": true, "deltalake": true, "unified": false, "jdbc": false, "es": false,
 	"elasticsearch": false, "paimon": false, "odps": false, "kudu": false,
 }
 
@@ -90,6 +91,9 @@ func check(d Definition, text string) (spec, error) {
 	c.take(d.Properties)
 	if err := c.kind(); err != nil {
 		return spec{}, cmp.Or(c.err(), err)
+	}
+	if strings.EqualFold(c.props["type"], "iceberg") {
+		return c.iceberg()
 	}
 	s := c.hive()
 	return s, c.err()
@@ -152,7 +156,7 @@ func (c *checker) kind() error {
 		return sqlerr.New(sqlerr.Invalid, "[type : %s] is not supported", kind).WithPos(c.text, c.at["type"].ValuePos)
 	case !built:
 		return sqlerr.New(sqlerr.Unsupported, "catalogs of type %q are not built yet", kind).
-			WithPos(c.text, c.at["type"].ValuePos).WithHint(`catalogs of type "hive", "hudi" and "deltalake" are`)
+			WithPos(c.text, c.at["type"].ValuePos).WithHint(`catalogs of type "hive", "iceberg", "hudi" and "deltalake" are`)
 	}
 	switch store := strings.ToLower(c.props["hive.metastore.type"]); store {
 	case "glue", "", "hive":
@@ -171,6 +175,17 @@ func (c *checker) hive() spec {
 			keys[k] = false
 		}
 	}
+	c.known(&s, keys)
+	s.s3 = c.identity("aws.s3", &s)
+	c.metastore(&s)
+	s.recursive = !strings.EqualFold(c.props["enable_recursive_listing"], "false")
+	sort.Strings(s.warnings)
+	return s
+}
+
+// known refuses keys that are none of aws.s3.*, aws.glue.* and keys, whose
+// values tell whether they change anything here.
+func (c *checker) known(s *spec, keys map[string]bool) {
 	known := append(awsauth.Known("aws.s3"), awsauth.Known("aws.glue")...)
 	known = slices.AppendSeq(known, maps.Keys(keys))
 	for key, p := range c.at {
@@ -187,11 +202,6 @@ func (c *checker) hive() spec {
 			c.fault(p.KeyPos, "unknown property %q%s", key, near)
 		}
 	}
-	s.s3 = c.identity("aws.s3", &s)
-	c.metastore(&s)
-	s.recursive = !strings.EqualFold(c.props["enable_recursive_listing"], "false")
-	sort.Strings(s.warnings)
-	return s
 }
 
 func (c *checker) identity(prefix string, s *spec) awsauth.Spec {

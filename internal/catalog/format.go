@@ -16,12 +16,17 @@ import (
 
 // open makes a table of a metastore's record, in the format that the catalog's
 // type says.
-func (c *Catalog) open(ctx context.Context, record *metastore.Table) (lake.Table, error) {
+func (c *Catalog) open(ctx context.Context, record *metastore.Table, at lake.At) (lake.Table, error) {
 	if format := formatOf(record); c.spec.kind != "hive" && format != c.spec.kind {
 		return nil, sqlerr.New(sqlerr.Unsupported, "table %s.%s is %s, not %s", record.Database, record.Name, formatNames[format], formatNames[c.spec.kind]).
 			WithHint(`read it through a catalog made with "type" = "%s"`, format)
 	}
+	if at != (lake.At{}) && c.spec.kind != "iceberg" {
+		return nil, sqlerr.New(sqlerr.Unsupported, "table %s.%s is read as it is now: VERSION AS OF and TIMESTAMP AS OF are for Iceberg tables", record.Database, record.Name)
+	}
 	switch c.spec.kind {
+	case "iceberg":
+		return c.openPointer(ctx, record, at)
 	case "deltalake":
 		return delta.Open(ctx, record.Database+"."+record.Name, location(record), delta.Options{List: c.listAfter, Read: c.read, Rows: c.rows})
 	case "hudi":

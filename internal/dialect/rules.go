@@ -546,17 +546,47 @@ func (w *writer) into(i, _ int) int {
 	return i
 }
 
-// timeTravel refuses [FOR] {VERSION|TIMESTAMP} AS OF, which no table has yet.
-func (w *writer) timeTravel(i, _ int) int {
+// timeTravel writes [FOR] {VERSION|TIMESTAMP} AS OF x [[AS] alias] as the
+// engine's clause AT, which stands after the alias. x is one operand; an instant
+// may have others added to it or taken from it.
+func (w *writer) timeTravel(i, end int) int {
 	n := i
 	if w.is(n, "FOR") {
 		n++
 	}
-	if w.is(n, "VERSION", "TIMESTAMP", "SYSTEM_TIME") && w.seq(n+1, "AS", "OF") {
-		w.fail(sqlerr.Unsupported, i, "%s AS OF is not supported", strings.ToUpper(w.toks[n].Text))
+	if !w.is(n, "VERSION", "TIMESTAMP", "SYSTEM_TIME") || !w.seq(n+1, "AS", "OF") || n+3 >= end || w.is(n+3, "FROM", ",", ")") {
+		return i
 	}
-	return i
+	unit := strings.ToUpper(w.toks[n].Text)
+	if unit == "SYSTEM_TIME" {
+		w.fail(sqlerr.Unsupported, i, "SYSTEM_TIME AS OF is not supported: write TIMESTAMP AS OF")
+		return i
+	}
+	stop := w.operandEnd(n+3, end)
+	for unit == "TIMESTAMP" && w.is(stop, "+", "-") && stop+1 < end {
+		if stop++; w.is(stop, "INTERVAL") { // n unit
+			stop = min(stop+2, end-1)
+		}
+		stop = w.operandEnd(stop, end)
+	}
+	next := stop
+	if w.is(next, "AS") {
+		next++
+	}
+	if k := w.kind(next); next < end && (k == syntax.Quoted || k == syntax.Word && !w.is(next, afterTable...)) {
+		w.put(next, w.ident(next)+" ")
+		next++
+	} else {
+		next = stop
+	}
+	w.put(i, "AT ("+unit+" => ")
+	w.inner(n+3, stop)
+	w.put(stop, ")")
+	return next
 }
+
+// afterTable are the words that may follow a table without an alias.
+var afterTable = strings.Fields("WHERE JOIN LEFT RIGHT INNER CROSS FULL NATURAL ASOF POSITIONAL SEMI ANTI NULL ON USING GROUP ORDER HAVING QUALIFY WINDOW LIMIT OFFSET UNION EXCEPT INTERSECT MINUS TABLESAMPLE PIVOT UNPIVOT LATERAL FOR")
 
 // partition refuses FROM t PARTITION (p), but not PARTITION BY.
 func (w *writer) partition(i, _ int) int {

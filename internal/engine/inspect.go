@@ -29,6 +29,8 @@ type NameRef struct {
 	Catalog, Schema, Table string
 	Alias                  string // empty: none was given
 	Offset, Length         int    // of the name in the text, quotes included
+	Unit, At               string // of the clause AT: VERSION or TIMESTAMP, and its expression's text; empty: none
+	atOffset, atLength     int    // of the clause in the text
 	quoted                 bool   // the text is a string, not a name
 }
 
@@ -278,9 +280,6 @@ func (t *Tree) table(n node, in *scope) {
 		Catalog: n.str("catalog_name"), Schema: n.str("schema_name"), Table: n.str("table_name"),
 		Alias: n.str("alias"), Offset: n.offset(t.Text),
 	}
-	if n["at_clause"] != nil {
-		t.refuse(n, "AT (VERSION or TIMESTAMP) is not supported")
-	}
 	t.inside(n, in)
 	if ref.Schema == "" && ref.Catalog == "" && in.sees(ref.Table) {
 		return
@@ -292,6 +291,15 @@ func (t *Tree) table(n node, in *scope) {
 	}
 	parts, length := scanName(t.Text, ref.Offset)
 	ref.Length = length
+	if at, ok := n["at_clause"].(map[string]any); ok {
+		start, end, expr := scanAt(t.Text, ref.Offset+length, ref.Alias != "")
+		if end < 0 {
+			t.refuse(n, "AT is not understood here")
+		} else if strings.Contains(lower(expr), "select") || strings.Contains(lower(expr), "from") {
+			t.refuse(n, "a query inside AT is not supported")
+		}
+		ref.Unit, ref.At, ref.atOffset, ref.atLength = node(at).str("unit"), expr, start, end-start
+	}
 	ref.quoted = strings.Join(parts, "\x00") != strings.Join(ref.Parts(), "\x00")
 	t.Names = append(t.Names, ref)
 }

@@ -70,6 +70,9 @@ func (t *Tree) Replace(r NameRef, subquery string) []Edit {
 		e.Text = " FROM " + e.Text // no blank need stand before a quoted name
 	}
 	edits := []Edit{e}
+	if r.Unit != "" {
+		edits = append(edits, Edit{r.atOffset, r.atLength, ""})
+	}
 	if prefix := r.Parts(); len(prefix) > 1 && r.Alias == "" {
 		for _, c := range t.Columns {
 			edits = append(edits, t.shorten(c, prefix)...)
@@ -137,6 +140,71 @@ func scanName(text string, offset int) (parts []string, length int) {
 		}
 		at = skipBlank(text, end+1)
 	}
+}
+
+// scanAt finds AT (UNIT => expression) after a table's name, which ends at
+// offset, and its alias. It returns where the clause begins and ends, and the
+// expression's text; an end of -1: it does not stand there.
+func scanAt(text string, offset int, aliased bool) (start, end int, expr string) {
+	var word string
+	next := func() bool {
+		start = skipBlank(text, offset)
+		stop, ok := scanPart(text, start, &word)
+		offset = stop
+		return ok
+	}
+	if !next() {
+		return 0, -1, ""
+	}
+	if aliased {
+		if lower(word) == "as" && text[start] != '"' && !next() {
+			return 0, -1, ""
+		}
+		if at := skipBlank(text, offset); at < len(text) && text[at] == '(' { // names of columns
+			if offset = closing(text, at); offset < 0 {
+				return 0, -1, ""
+			}
+		}
+		if !next() {
+			return 0, -1, ""
+		}
+	}
+	at := skipBlank(text, offset)
+	if lower(word) != "at" || at >= len(text) || text[at] != '(' {
+		return 0, -1, ""
+	}
+	end = closing(text, at)
+	from := strings.Index(text[at:], "=>")
+	if end < 0 || from < 0 {
+		return 0, -1, ""
+	}
+	return start, end, strings.TrimSpace(text[at+from+len("=>") : end-1])
+}
+
+// closing gives the offset after the parenthesis that closes the one at at; -1:
+// there is none.
+func closing(text string, at int) int {
+	for depth := 0; at < len(text); at++ {
+		switch c := text[at]; c {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return at + 1
+			}
+		case '\'', '"':
+			n := strings.IndexByte(text[at+1:], c)
+			if n < 0 {
+				return -1
+			}
+			at += n + 1
+		case '-', '/':
+			if next := skipBlank(text, at); next > at {
+				at = next - 1
+			}
+		}
+	}
+	return -1
 }
 
 // scanPart reads one identifier at offset, stores it in part if that is not

@@ -24,13 +24,13 @@ func onlyInternal(cat, what string) error {
 		WithHint("SET CATALOG %s to work with internal tables", catalog.Internal)
 }
 
-func (c *session) createDatabase(ctx context.Context, st *syntax.CreateDatabase, w wire.ResultWriter) error {
+func (c *session) createDatabase(ctx context.Context, st *syntax.CreateDatabase, text string, w wire.ResultWriter) error {
 	cat, db, err := c.databaseName(st.Name)
-	if err == nil {
-		err = onlyInternal(cat, "CREATE DATABASE")
-	}
 	if err != nil {
 		return err
+	}
+	if cat != catalog.Internal {
+		return c.createExternalDatabase(ctx, st, cat, db, text, w)
 	}
 	if db == catalog.Schema || system(db) {
 		return sqlerr.New(sqlerr.Invalid, "database name '%s' is reserved", db)
@@ -52,11 +52,11 @@ func (c *session) createDatabase(ctx context.Context, st *syntax.CreateDatabase,
 
 func (c *session) dropDatabase(ctx context.Context, st *syntax.DropDatabase, w wire.ResultWriter) error {
 	cat, db, err := c.databaseName(st.Name)
-	if err == nil {
-		err = onlyInternal(cat, "DROP DATABASE")
-	}
 	if err != nil {
 		return err
+	}
+	if cat != catalog.Internal {
+		return c.dropExternalDatabase(ctx, st, cat, db, w)
 	}
 	found, err := c.hasSchema(ctx, db)
 	switch {
@@ -81,6 +81,9 @@ func (c *session) createTable(ctx context.Context, st *syntax.CreateTable, text 
 	n, err := c.name(st.Table)
 	if err != nil {
 		return err
+	}
+	if n.catalog != catalog.Internal {
+		return c.createExternal(ctx, n, st, text, w)
 	}
 	n.temporary = st.Temporary
 	if err := c.creatable(ctx, n, st, text); err != nil {
@@ -368,6 +371,12 @@ func (c *session) atomically(ctx context.Context, f func() error) error {
 func (c *session) dropTable(ctx context.Context, st *syntax.DropTable, text string, w wire.ResultWriter) error {
 	var tables []*described
 	for _, q := range st.Tables {
+		if n, err := c.name(q); err == nil && n.catalog != catalog.Internal {
+			if err := c.dropExternal(ctx, n, st.Force); err != nil && !(st.IfExists && sqlerr.Is(err, sqlerr.NotFound)) {
+				return err
+			}
+			continue
+		}
 		t, err := c.droppable(ctx, q, "DROP TABLE")
 		if err == nil && st.Temporary && !t.name.temporary {
 			err = unknownTable(t.name)

@@ -188,7 +188,7 @@ func (c *session) dispatch(ctx context.Context, text string, st syntax.Statement
 	case *syntax.RefreshCredentials:
 		return c.refreshCredentials(st, w)
 	case *syntax.CreateDatabase:
-		return c.createDatabase(ctx, st, w)
+		return c.createDatabase(ctx, st, text, w)
 	case *syntax.DropDatabase:
 		return c.dropDatabase(ctx, st, w)
 	case *syntax.CreateTable:

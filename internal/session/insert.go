@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"lakeport/internal/catalog"
 	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/syntax"
@@ -25,6 +26,9 @@ type load struct {
 }
 
 func (c *session) insert(ctx context.Context, st *syntax.Insert, text string, w wire.ResultWriter) error {
+	if n, err := c.name(st.Table); err == nil && n.catalog != catalog.Internal {
+		return c.insertExternal(ctx, n, st, text, w)
+	}
 	l, err := c.prepareLoad(ctx, st, text)
 	if err != nil {
 		return err
@@ -322,6 +326,12 @@ func filtered(err error) error {
 
 // refusedRow says which constraint a row does not meet, "" if err is no such.
 func refusedRow(err error) string {
+	if _, column, ok := strings.Cut(sqlerr.From(err).Msg, refusedNull); ok {
+		return "NULL value in non-nullable column '" + column + "'"
+	}
+	if _, value, ok := strings.Cut(sqlerr.From(err).Msg, refusedValue); ok {
+		return "a value does not fit into column " + value
+	}
 	if !sqlerr.Is(err, sqlerr.Conflict) {
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"lakeport/internal/blob"
 	"lakeport/internal/catalog"
@@ -432,9 +433,7 @@ func (c *session) find(ctx context.Context, ref engine.NameRef) (use, error) {
 		if err != nil {
 			return u, err
 		}
-		u.from = ext.Storage
-		u.table, err = ext.Table(ctx, n.database, n.table)
-		return u, err
+		return u, c.openAt(ctx, &u, ext)
 	default:
 		if u.name, err = c.hasTable(ctx, n); err != nil {
 			return u, err
@@ -445,7 +444,64 @@ func (c *session) find(ctx context.Context, ref engine.NameRef) (use, error) {
 		}
 		return u, err
 	}
+	if err == nil && ref.Unit != "" {
+		err = sqlerr.New(sqlerr.Unsupported, "%s is read as it is now: %s AS OF is for Iceberg tables", n, ref.Unit)
+	}
 	return u, err
+}
+
+// openAt opens an external table in the state that the query names.
+func (c *session) openAt(ctx context.Context, u *use, ext *catalog.Catalog) error {
+	u.from = ext.Storage // for what opening is refused
+	var at lake.At
+	switch u.ref.Unit {
+	case "VERSION":
+		v, err := c.constant(ctx, "CAST("+u.ref.At+" AS VARCHAR)")
+		if err != nil {
+			return err
+		}
+		at.Version = v.Text(0)
+	case "TIMESTAMP":
+		v, err := c.constant(ctx, "epoch_us(CAST("+u.ref.At+" AS TIMESTAMPTZ))")
+		if err != nil {
+			return err
+		}
+		if !v.IsNull(0) {
+			at.Time = time.UnixMicro(v.Data.([]int64)[0])
+		}
+	}
+	if u.ref.Unit != "" && at == (lake.At{}) {
+		return sqlerr.New(sqlerr.Invalid, "%s AS OF needs a value, found %s", u.ref.Unit, u.ref.At)
+	}
+	t, err := ext.TableAt(ctx, u.name.database, u.name.table, at)
+	if err != nil {
+		return err
+	}
+	u.table, u.from = t.Table, t.Storage
+	return nil
+}
+
+// constant computes an expression of the query that stands outside its rows, as
+// one value of one column.
+func (c *session) constant(ctx context.Context, sql string) (lake.Vector, error) {
+	rows, err := c.conn.Query(ctx, "SELECT "+sql)
+	if err != nil {
+		return lake.Vector{}, err
+	}
+	defer rows.Close()
+	chunk, err := rows.Next(ctx)
+	if err != nil {
+		return lake.Vector{}, err
+	}
+	v := chunk.Columns[0]
+	switch data := v.Data.(type) {
+	case []int64:
+		v.Data = slices.Clone(data[:1])
+	case []lake.String:
+		v.Data = []lake.String{lake.MakeString(slices.Clone(data[0].Bytes()))}
+	}
+	v.Valid = slices.Clone(v.Valid)
+	return v, nil
 }
 
 // needs asks the planner what each external scan wants. Internal tables are

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -386,3 +387,51 @@ func newUUID() string {
 
 // NewFileName gives a name that no other file of the table has.
 func NewFileName(n int) string { return fmt.Sprintf("%05d-%s.parquet", n, strings.ToLower(newUUID())) }
+
+// Files lists everything that the table's snapshots are made of, and its past
+// metadata files: what a dropped table leaves behind. The present metadata file
+// is the store's to know.
+func (t *Table) Files(ctx context.Context) ([]string, error) {
+	seen := map[string]bool{}
+	var out []string
+	add := func(uri string) bool {
+		if uri == "" || seen[uri] {
+			return false
+		}
+		seen[uri], out = true, append(out, uri)
+		return true
+	}
+	for i := range t.meta.Snapshots {
+		s := &t.meta.Snapshots[i]
+		list, err := t.manifests(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		add(s.ManifestList)
+		var fresh []manifest
+		for _, of := range list {
+			if add(of.path) {
+				fresh = append(fresh, of)
+			}
+		}
+		entries, err := t.entries(ctx, fresh, func(*file) bool { return true })
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			add(e.file.path)
+		}
+	}
+	var log []struct {
+		File string `json:"metadata-file"`
+	}
+	if raw := t.meta.raw["metadata-log"]; raw != nil {
+		if err := json.Unmarshal(raw, &log); err != nil {
+			return nil, t.corrupt("metadata-log", err)
+		}
+	}
+	for _, e := range log {
+		add(e.File)
+	}
+	return out, nil
+}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lakeport/internal/lake"
+	"lakeport/internal/metastore"
 	"lakeport/internal/sqlerr"
 )
 
@@ -407,4 +408,40 @@ func (c Change) Updates() []map[string]any {
 		{"action": "add-snapshot", "snapshot": c.Snapshot},
 		{"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": c.Snapshot.ID},
 	}
+}
+
+// HiveColumns are the columns in Hive's spelling, for metastores' records.
+func (n *New) HiveColumns() []metastore.Column {
+	out := make([]metastore.Column, len(n.Schema.Fields))
+	for i, f := range n.Schema.Fields {
+		out[i] = metastore.Column{Name: f.Name, Type: hiveType(f.Type), Comment: f.Doc}
+	}
+	return out
+}
+
+func hiveType(t Type) string {
+	inner := func(i int) string { return hiveType(t.Fields[i].Type) }
+	switch t.Name {
+	case "long":
+		return "bigint"
+	case "uuid", "time":
+		return "string"
+	case "fixed":
+		return "binary"
+	case "timestamptz":
+		return "timestamp with local time zone"
+	case "decimal":
+		return fmt.Sprintf("decimal(%d,%d)", t.Precision, t.Scale)
+	case "list":
+		return "array<" + inner(0) + ">"
+	case "map":
+		return "map<" + inner(0) + "," + inner(1) + ">"
+	case "struct":
+		parts := make([]string, len(t.Fields))
+		for i, f := range t.Fields {
+			parts[i] = f.Name + ":" + inner(i)
+		}
+		return "struct<" + strings.Join(parts, ",") + ">"
+	}
+	return t.Name
 }
