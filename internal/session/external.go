@@ -442,7 +442,7 @@ func casts(l lake.Layout, columns []int, types []lake.Type, sql string) string {
 			value = exactly(names[k], types[k], col.Column)
 		}
 		if col.Required {
-			value = fmt.Sprintf("coalesce(%s, CAST(error(%s) AS %s))", value, lake.QuoteString(refusedNull+col.Name), col.Type)
+			value = fmt.Sprintf("coalesce(%s, CAST(error(%s) AS %s))", value, lake.QuoteString(nullMark+col.Name), col.Type)
 		}
 		list[i] = value + " AS " + lake.QuoteName(col.Name)
 	}
@@ -451,8 +451,8 @@ func casts(l lake.Layout, columns []int, types []lake.Type, sql string) string {
 
 // What the query of an INSERT says of rows that do not fit; filtered words it.
 const (
-	refusedNull  = "lakeport: NULL in column "
-	refusedValue = "lakeport: a value does not fit into column "
+	nullMark  = "lakeport: NULL in column "
+	valueMark = "lakeport: a value does not fit into column "
 )
 
 // exactly casts x to a column's type. A cast that would round or cut is an
@@ -479,7 +479,7 @@ func exactly(x string, from lake.Type, to lake.Column) string {
 	if lossy == "" {
 		return cast
 	}
-	return fmt.Sprintf("CASE WHEN %s THEN CAST(error(%s || CAST(%s AS VARCHAR)) AS %s) ELSE %s END", lossy, lake.QuoteString(refusedValue+to.Name+": "), x, to.Type, cast)
+	return fmt.Sprintf("CASE WHEN %s THEN CAST(error(%s || CAST(%s AS VARCHAR)) AS %s) ELSE %s END", lossy, lake.QuoteString(valueMark+to.Name+": "), x, to.Type, cast)
 }
 
 // unreadable spells when text is a number that the type would round; "": never.

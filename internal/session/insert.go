@@ -326,10 +326,10 @@ func filtered(err error) error {
 
 // refusedRow says which constraint a row does not meet, "" if err is no such.
 func refusedRow(err error) string {
-	if _, column, ok := strings.Cut(sqlerr.From(err).Msg, refusedNull); ok {
+	if _, column, ok := strings.Cut(sqlerr.From(err).Msg, nullMark); ok {
 		return "NULL value in non-nullable column '" + column + "'"
 	}
-	if _, value, ok := strings.Cut(sqlerr.From(err).Msg, refusedValue); ok {
+	if _, value, ok := strings.Cut(sqlerr.From(err).Msg, valueMark); ok {
 		return "a value does not fit into column " + value
 	}
 	if !sqlerr.Is(err, sqlerr.Conflict) {
