@@ -99,7 +99,7 @@ func TestTagsAndSourceIdentityPassAlongChains(t *testing.T) {
 	_, _, err = l.assume(t, a, "b", tagged())
 	wantCode(t, err, "InvalidParameterValue", "conflicts with a transitive tag key from the calling session")
 	_, _, err = l.assume(t, a, "b", as("bob"))
-	wantCode(t, err, "AccessDenied", "cannot be changed")
+	wantCode(t, err, "ValidationError", "The source identity is already set for this assume role session")
 	b, out, err := l.assume(t, a, "b")
 	if err != nil {
 		t.Fatal(err)

@@ -350,3 +350,26 @@ func TestFaultyEncryptionHeaders(t *testing.T) {
 	_, err = anonymous.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String("b-faulty"), Key: aws.String("k")})
 	wantAPI(t, "anonymous", err, "InvalidArgument", "require AWS Signature Version 4")
 }
+
+// The AWS CLI writes a long object in parts under an alias and reads it back.
+func TestAWSCommandLineUnderAKey(t *testing.T) {
+	l := open(t)
+	l.bucket("b-cli-sse")
+	dir, key := t.TempDir(), l.key(root, everyone)
+	_, err := l.kms(root).CreateAlias(t.Context(), &awskms.CreateAliasInput{AliasName: aws.String("alias/lake"), TargetKeyId: &key})
+	ok(t, err)
+	big := bytes.Repeat([]byte("a line of the file\n"), 600_000)
+	ok(t, os.WriteFile(filepath.Join(dir, "big"), big, 0o600))
+	l.aws(t, dir, "s3", "cp", "big", "s3://b-cli-sse/big", "--sse", "aws:kms", "--sse-kms-key-id", "alias/lake")
+	l.aws(t, dir, "s3", "cp", "s3://b-cli-sse/big", "back")
+	back, err := os.ReadFile(filepath.Join(dir, "back"))
+	if err != nil || !bytes.Equal(back, big) {
+		t.Errorf("read back %d bytes, %v", len(back), err)
+	}
+	if out := l.aws(t, dir, "s3api", "head-object", "--bucket", "b-cli-sse", "--key", "big"); !strings.Contains(out, `"ServerSideEncryption": "aws:kms"`) || !strings.Contains(out, key) {
+		t.Errorf("head-object: %s", out)
+	}
+	if l.onDisk("a line of the file") {
+		t.Error("the plain text stands on disk")
+	}
+}

@@ -138,3 +138,26 @@ func FuzzAddresses(f *testing.F) {
 		}
 	})
 }
+
+// FuzzEncryptionHeaders reads what a write says of its encryption.
+func FuzzEncryptionHeaders(f *testing.F) {
+	f.Add("", "", "", "")
+	f.Add("AES256", "alias/x", "", "true")
+	f.Add("aws:kms", "arn:aws:kms:us-east-1:111111111111:key/x", "eyJhIjoiYiJ9", "false")
+	f.Add("aws:kms", "", "bnVsbA==", "maybe")
+	f.Fuzz(func(t *testing.T, algorithm, key, context, bucketKey string) {
+		h := http.Header{}
+		for name, v := range map[string]string{sseHeader: algorithm, sseKeyHeader: key, sseContextHeader: context, sseBucketKey: bucketKey} {
+			if v != "" {
+				h.Set(name, v)
+			}
+		}
+		e, err := readEncryption(&bucket{Name: "b"}, h)
+		if err == nil && (e != nil) != (algorithm == kmsAlgorithm) {
+			t.Errorf("%q gives %+v", algorithm, e)
+		}
+		if e != nil && e.context(&bucket{Name: "b"}, "k")["aws:s3:arn"] == "" {
+			t.Error("the context lacks the object")
+		}
+	})
+}

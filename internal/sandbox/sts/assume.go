@@ -93,6 +93,7 @@ func readAssumption(form url.Values, required ...string) (*assumption, error) {
 			return nil, refused("MalformedPolicyDocument", faults[0].Message)
 		}
 		if len(policy)+len(strings.Join(a.policyARNs, "")) > iam.MaxSession {
+			// Assumed: the text.
 			return nil, query.Invalid("The plaintext of the session policies is longer than 2048 characters.")
 		}
 		a.policies = []string{policy}
@@ -122,6 +123,7 @@ func readTags(form url.Values) (map[string]string, []string, error) {
 			return nil, nil, refused("InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 		}
 		if strings.HasPrefix(strings.ToLower(key), "aws:") {
+			// Assumed: the text; the texts of the other faults of tags are AWS's.
 			return nil, nil, refused("InvalidParameterValue", "Tag keys beginning with 'aws:' are reserved for system use.")
 		}
 		tags[key] = t.Get("Value")
@@ -146,8 +148,9 @@ func (a *assumption) inherit(caller sandbox.Caller, sourceIdentity string) error
 	a.sourceIdentity = sourceIdentity
 	if caller.SourceIdentity != "" {
 		if sourceIdentity != "" && sourceIdentity != caller.SourceIdentity {
-			// Assumed: the page says that it cannot be changed, not how it fails.
-			return denied("The source identity of a session cannot be changed by role chaining.")
+			// As AWS has been seen to answer; the page says only that it cannot
+			// be changed.
+			return query.Invalid("The source identity is already set for this assume role session")
 		}
 		a.sourceIdentity = caller.SourceIdentity
 	}
@@ -260,6 +263,7 @@ func (s *Service) assumeRole(c *sandbox.Call) (any, error) {
 	}
 	for _, arn := range a.policyARNs {
 		if state.PolicyByARN(arn) == nil || roleAccount(arn) != account && roleAccount(arn) != "aws" {
+			// Assumed: the text.
 			return nil, query.Invalid("The managed policy " + arn + " does not exist in the account of the role.")
 		}
 	}
