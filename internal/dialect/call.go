@@ -40,7 +40,7 @@ func init() {
 		"array_agg_distinct": distinctAgg("list"), "multi_distinct_count": distinctAgg("count"), "bitmap_union_int": distinctAgg("count"), "multi_distinct_sum": distinctAgg("sum"),
 		"coalesce": sameType("coalesce", 0), "nvl": sameType("coalesce", 0), "ifnull": sameType("ifnull", 0), "if": sameType("if", 1), "nullif": sameType("nullif", 0),
 		"ngram_search_case_insensitive": (*writer).ngramFolded, "aes_decrypt": (*writer).decrypt, "str_to_date": (*writer).strToDate,
-		"count_if": (*writer).countIf, "array_intersect": (*writer).arrayIntersect,
+		"count_if": (*writer).countIf, "rand": (*writer).rand, "random": (*writer).rand, "array_intersect": (*writer).arrayIntersect,
 		"json_query": (*writer).jsonQuery, "json_each": (*writer).jsonEach, "unnest": (*writer).unnest, "extract": (*writer).extract,
 		"md5sum": (*writer).md5sum, "percentile_approx": (*writer).percentileApprox,
 	}

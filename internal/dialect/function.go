@@ -78,7 +78,7 @@ var renamed = map[string]string{
 	"unnest_bitmap": "unnest", "hll_raw_agg": macro("hll_union"),
 	// DuckDB's own names
 	"regexp_split": "string_split_regex", "struct": "row",
-	"regexp": "regexp_matches", "regexp_like": "regexp_matches", "char": "chr", "rand": "random",
+	"regexp": "regexp_matches", "regexp_like": "regexp_matches", "char": "chr",
 	"power": "pow", "dpow": "pow", "fpow": "pow", "dexp": "exp", "dround": "round", "dfloor": "floor", "dceil": "ceil", "ceiling": "ceil", "fmod": "mod",
 	"bitxor": "xor", "std": "stddev_pop", "stddev": "stddev_pop", "variance": "var_pop", "variance_pop": "var_pop",
 	"variance_samp": "var_samp", "ndv": "approx_count_distinct", "percentile_cont": "quantile_cont",
@@ -119,7 +119,7 @@ var provided = sync.OnceValue(func() []string {
 // native are functions that mean the same in both, for hints.
 var native = strings.Fields(`sum min max avg count any_value count_if bool_or bool_and min_by max_by string_agg array_agg approx_count_distinct stddev_pop
 	stddev_samp var_pop var_samp covar_pop covar_samp corr grouping grouping_id row_number rank dense_rank cume_dist percent_rank ntile lead lag first_value
-	last_value abs ceil floor round mod pow exp sin cos tan atan atan2 sinh cosh tanh degrees radians pi random cbrt if ifnull nullif coalesce
+	last_value abs ceil floor round mod pow exp sin cos tan atan atan2 sinh cosh tanh degrees radians pi cbrt if ifnull nullif coalesce
 	lower upper trim ltrim rtrim instr position replace reverse repeat starts_with ends_with bin md5 url_encode url_decode regexp_extract
 	regexp_extract_all translate uuid extract json_object json_array to_json json_each array_concat unnest generate_series map_keys
 	map_values map_entries map_concat row typeof`)

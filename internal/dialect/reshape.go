@@ -3,6 +3,7 @@ package dialect
 import (
 	"strings"
 
+	"lakeport/internal/sqlerr"
 	"lakeport/internal/syntax"
 )
 
@@ -25,6 +26,15 @@ func (w *writer) strToDate(i int, args []arg) bool {
 // isLiteral tells whether the argument is a string.
 func (w *writer) isLiteral(a arg) bool {
 	return a.to == a.from+1 && w.kind(a.from) == syntax.String
+}
+
+// rand writes rand(), which takes no seed: its numbers would not be StarRocks'.
+func (w *writer) rand(i int, args []arg) bool {
+	if len(args) > 0 {
+		w.fail(sqlerr.Unsupported, args[0].from, "a seed of %s is not supported", strings.ToLower(w.toks[i].Text))
+		return true
+	}
+	return w.wrap(i, "random(", nil, ")")
 }
 
 // countIf writes count_if, whose count is a BIGINT.
