@@ -201,7 +201,7 @@ func (p *filePath) files(ctx context.Context) ([]lake.Object, error) {
 	if err != nil {
 		return nil, p.storage.ExplainS3(ctx, err)
 	}
-	list = slices.DeleteFunc(list, func(o lake.Object) bool { return hidden(strings.TrimPrefix(o.Key, key)) })
+	list = slices.DeleteFunc(list, func(o lake.Object) bool { return o.Size == 0 || hidden(strings.TrimPrefix(o.Key, key)) })
 	if len(list) == 0 {
 		return nil, sqlerr.New(sqlerr.NotFound, "No file exists for FileTable: %s", p.uri)
 	}
