@@ -56,17 +56,16 @@ type Constant struct {
 // shape is how a file must be read.
 type shape struct {
 	read        map[string]lake.Type // by column: types to read with, where not the table's
-	deletes     bool                 // some rows are deleted
 	textAsBytes bool                 // text stands in the file as bytes that nothing annotates
 }
 
 // key is equal for files that one call can read.
-func (s shape) key() string {
+func (f File) key() string {
 	key := ""
-	for _, name := range slices.Sorted(maps.Keys(s.read)) {
-		key += name + "\x00" + s.read[name].String() + "\x00"
+	for _, name := range slices.Sorted(maps.Keys(f.shape.read)) {
+		key += name + "\x00" + f.shape.read[name].String() + "\x00"
 	}
-	return key + fmt.Sprint(s.deletes, s.textAsBytes)
+	return key + fmt.Sprint(f.Deleted != nil, f.shape.textAsBytes)
 }
 
 // Scan gives the scan of files as n needs them, or why a column that n wants
@@ -90,7 +89,6 @@ func (t *Table) Scan(n lake.Need, files []File) (lake.Scan, error) {
 	}
 	s.Describe = func(i int, columns []lake.Column) (err error) {
 		files[i].shape, err = t.shape(n, files[i].Object, columns)
-		files[i].shape.deletes = files[i].Deleted != nil
 		return err
 	}
 	if !t.ByID { // by id, the names in the files may be other columns'
@@ -131,6 +129,10 @@ func (t *Table) shape(n lake.Need, o lake.Object, inFile []lake.Column) (shape, 
 	if t.ByID && !slices.ContainsFunc(inFile, func(c lake.Column) bool { return c.FieldID != 0 }) {
 		return s, sqlerr.New(sqlerr.Unsupported, "%s has no field ids, by which the columns of table %s are found", o.URI(), t.Name).
 			WithHint("have the file written anew by a writer that knows the table's column mapping")
+	}
+	if inFile == nil && slices.ContainsFunc(t.Columns, func(c Column) bool { return wants(n, c.Name) && Has(c.Type, c.Type, lake.TimestampTZ, lake.TimestampTZ) }) {
+		return s, sqlerr.New(sqlerr.Corrupt, "the columns of %s are not understood, and table %s has instants, which files may have in another way", o.URI(), t.Name).
+			WithHint("select the other columns by name")
 	}
 	var binary []string
 	for _, c := range t.Columns {

@@ -22,7 +22,7 @@ func (t *Table) sql(files []File, local, feeds []string) string {
 			b.WriteString("\nUNION ALL\n")
 		}
 		t.writeBranch(&b, br)
-		if br.files[0].shape.deletes {
+		if br.files[0].Deleted != nil {
 			writeAntiJoin(&b, br, feeds[0])
 		}
 	}
@@ -41,7 +41,7 @@ func branches(files []File, local []string) []branch {
 	var list []branch
 	at := map[string]int{}
 	for n, f := range files {
-		key := f.shape.key()
+		key := f.key()
 		i, ok := at[key]
 		if !ok {
 			i = len(list)

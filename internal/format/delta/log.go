@@ -35,8 +35,7 @@ func (t *table) find(ctx context.Context) (segment, error) {
 		return segment{}, err
 	}
 	s, err := t.segmentFrom(ctx, dir, from)
-	if from > 0 && (err == nil && len(s.checkpoint) == 0 || sqlerr.Is(err, sqlerr.NotFound)) {
-		// The hint points at nothing.
+	if from > 0 && (err != nil || len(s.checkpoint) == 0) { // the hint may point at nothing
 		return t.segmentFrom(ctx, dir, 0)
 	}
 	return s, err
