@@ -130,7 +130,9 @@ func (t *Table) shape(n lake.Need, o lake.Object, inFile []lake.Column) (shape, 
 		return s, sqlerr.New(sqlerr.Unsupported, "%s has no field ids, by which the columns of table %s are found", o.URI(), t.Name).
 			WithHint("have the file written anew by a writer that knows the table's column mapping")
 	}
-	if inFile == nil && slices.ContainsFunc(t.Columns, func(c Column) bool { return wants(n, c.Name) && Has(c.Type, c.Type, lake.TimestampTZ, lake.TimestampTZ) }) {
+	if inFile == nil && slices.ContainsFunc(t.Columns, func(c Column) bool {
+		return wants(n, c.Name) && Has(c.Type, c.Type, lake.TimestampTZ, lake.TimestampTZ)
+	}) {
 		return s, sqlerr.New(sqlerr.Corrupt, "the columns of %s are not understood, and table %s has instants, which files may have in another way", o.URI(), t.Name).
 			WithHint("select the other columns by name")
 	}
