@@ -1,5 +1,5 @@
 # Every target is one command that can be typed as well; see README.md.
-.PHONY: demo test parts check fuzz bench soak
+.PHONY: demo test parts interop check fuzz bench soak
 
 demo: ## the main job, offline, in one process
 	go run ./cmd/lakeport demo
@@ -9,6 +9,9 @@ test: ## what README's second command does
 
 parts: ## the real servers that tests and demo start, into .cache
 	./test.sh parts
+
+interop: ## slow tests against other engines
+	./test.sh interop
 
 check: ## formatter and static analysis
 	./test.sh check

@@ -6,6 +6,7 @@
 #   ./test.sh check      formatter and static analysis only
 #   ./test.sh setup      install the clients and parts only
 #   ./test.sh parts      fetch the real servers that tests and demo start
+#   ./test.sh interop    slow tests against other engines, which it installs
 #   ./test.sh fuzz 60s   every fuzz target for this long each
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -69,6 +70,19 @@ hive_metastore() {
   mv "$new" "$to"
 }
 
+# interop runs the tests that compare lakeport with other engines' writing and
+# reading. Spark 3.5 needs Java 17.
+interop() {
+  local spark=$cache/spark
+  setup
+  if [ ! -x "$spark/bin/spark-submit" ]; then
+    python3 -m venv "$spark"
+    "$spark/bin/pip" install -q pyspark==3.5.9
+  fi
+  [ -d "$spark/jars" ] || mvn -q -B -f parts/spark/pom.xml dependency:copy-dependencies -DoutputDirectory="$spark/jars" -DincludeScope=runtime
+  LAKEPORT_SPARK=$spark go test -count=1 -v -timeout 30m -run '^TestInterop' ./internal/e2e
+}
+
 check() {
   local bad
   bad=$(gofmt -l $(git ls-files '*.go'))
@@ -96,6 +110,7 @@ case ${1:-all} in
   check) check ;;
   setup) setup ;;
   parts) parts ;;
+  interop) interop ;;
   fuzz) fuzz "${2:-60s}" ;;
   all)
     setup
@@ -103,5 +118,5 @@ case ${1:-all} in
     go test -count=1 ./...
     fuzz 3s
     ;;
-  *) sed -n '2,10p' "$0"; exit 2 ;;
+  *) sed -n '2,11p' "$0"; exit 2 ;;
 esac
