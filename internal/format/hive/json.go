@@ -62,15 +62,27 @@ func (f jsonLines) from(_ *table, paths []string) string {
 	if f.lenient {
 		other = "NULL"
 	}
+	return "(SELECT j, n, list_transform(n, lambda k: lower(k)) AS k, file_index FROM (SELECT json AS j," +
+		" CASE json_type(json) WHEN 'OBJECT' THEN json_keys(json) ELSE " + other + " END AS n, file_index FROM " + f.values(paths) + "))"
+}
+
+// values gives the FROM item of the lines' values json.
+func (f jsonLines) values(paths []string) string {
+	if f.packed() {
+		cast := "CAST"
+		if f.lenient {
+			cast = "TRY_CAST"
+		}
+		return "(SELECT " + cast + "(line AS JSON) AS json, file_index FROM " + paths[0] + " WHERE trim(line) <> '')"
+	}
 	var b strings.Builder
-	b.WriteString("(SELECT j, n, list_transform(n, lambda k: lower(k)) AS k, file_index FROM (SELECT json AS j," +
-		" CASE json_type(json) WHEN 'OBJECT' THEN json_keys(json) ELSE " + other + " END AS n, file_index FROM read_json_objects(")
+	b.WriteString("read_json_objects(")
 	writeList(&b, paths)
 	b.WriteString(", format = 'newline_delimited', compression = '" + f.compression + "', hive_partitioning = false")
 	if f.lenient {
 		b.WriteString(", ignore_errors = true")
 	}
-	b.WriteString(")))")
+	b.WriteString(")")
 	return b.String()
 }
 

@@ -54,24 +54,12 @@ func (*orcGroup) from(_ *table, paths []string) string { return paths[0] }
 
 func (g *orcGroup) column(_ *table, i int) string { return g.exprs[i] }
 
-// split parts the files that the engine reads from those that are fed to it.
-func split(files []file) (mounted, fed []file) {
-	for _, f := range files {
-		if _, ok := f.format.(orcFiles); ok {
-			fed = append(fed, f)
-		} else {
-			mounted = append(mounted, f)
-		}
-	}
-	return mounted, fed
-}
-
 // tailsMax is how many tails of one table are read at once.
 const tailsMax = 64
 
-// feeds opens ORC files, many at once, and makes a feed and a branch of those
-// whose columns have the same types.
-func (t *table) feeds(ctx context.Context, files []file, n lake.Need) ([]lake.Feed, []branch, error) {
+// orcFeeds opens ORC files, many at once, and makes a feed and a branch of
+// those whose columns have the same types.
+func (t *table) orcFeeds(ctx context.Context, files []file, n lake.Need) ([]lake.Feed, []branch, error) {
 	opened := make([]*orc.File, len(files))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(tailsMax)

@@ -28,7 +28,8 @@ type Options struct {
 	// place of what its location holds. All of them are data.
 	Files func(ctx context.Context) ([]lake.Object, error)
 	// Read gives n bytes of an object from off. Tables of ORC files call it many
-	// times at once, for what statements need of them; others never.
+	// times at once, for what statements need of them; those of files under a
+	// compression that the engine cannot undo, from start to end; others never.
 	Read func(ctx context.Context, o lake.Object, off, n int64) ([]byte, error)
 	// Partitions gives the records of at least those partitions that are wanted.
 	// It may be nil for tables without partition keys.
@@ -131,8 +132,7 @@ func (t *table) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) {
 	if err != nil {
 		return lake.Scan{}, err
 	}
-	files, fed := split(files)
-	feeds, pieces, err := t.feeds(ctx, fed, n)
+	files, feeds, pieces, err := t.feeds(ctx, files, n)
 	if err != nil {
 		return lake.Scan{}, err
 	}

@@ -5,94 +5,34 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"lakeport/internal/lake"
 	"lakeport/internal/metastore"
 )
 
-// lines is what the formats of one row per line share. Rows end at physical
-// line ends, also inside of quotes, as Hive's TextInputFormat has it.
-type lines struct {
-	skip        int    // lines at the head of each file
-	compression string // as DuckDB names it
-}
-
-// compressions are the suffixes that DuckDB undoes.
-var compressions = map[string]string{".gz": "gzip", ".zst": "zstd"}
-
-// packed are the suffixes that Hadoop undoes and DuckDB does not.
-var packed = regexp.MustCompile(`(?i)\.(bz2|deflate|snappy|lz4|lzo|xz)$`)
-
-// linesOf reads the parameters, which stand on the table, its storage or its
-// serde. key is the file's, empty while only the table is looked at.
-func linesOf(t *metastore.Table, s metastore.Storage, key string) (lines, error) {
-	l := lines{compression: "uncompressed"}
-	if m := packed.FindString(key); m != "" {
-		return l, unsupported(t, "has "+m+" files")
-	}
-	for suffix, name := range compressions {
-		if strings.HasSuffix(strings.ToLower(key), suffix) {
-			l.compression = name
-		}
-	}
-	for _, params := range []map[string]string{t.Parameters, s.Parameters, s.SerDeParams} {
-		for name, value := range params {
-			switch name {
-			case "skip.header.line.count":
-				n, err := strconv.Atoi(value)
-				if err != nil || n < 0 {
-					return l, unsupported(t, "has "+name+" "+strconv.Quote(value))
-				}
-				l.skip = n
-			case "skip.footer.line.count", "textinputformat.record.delimiter", "line.delim", "serialization.encoding":
-				if !slackParameter(name, value) {
-					return l, unsupported(t, "has "+name+" "+strconv.Quote(value))
-				}
-			}
-		}
-	}
-	return l, nil
-}
-
-// slackParameter tells whether a parameter only says what holds anyway.
-func slackParameter(name, value string) bool {
-	switch name {
-	case "skip.footer.line.count":
-		return value == "" || value == "0"
-	case "serialization.encoding":
-		return value == "" || strings.EqualFold(value, "utf-8") || strings.EqualFold(value, "utf8")
-	}
-	return value == "" || value == "\n"
-}
-
-// from reads files line by line: the CSV reader is told of a delimiter that no
-// text holds. A blank line is a row, which the reader gives as NULL.
-func (l lines) from(paths []string) string {
-	var b strings.Builder
-	b.WriteString("(SELECT coalesce(line, '') AS line, file_index FROM read_csv(")
-	writeList(&b, paths)
-	fmt.Fprintf(&b, ", auto_detect = false, header = false, skip = %d, compression = '%s', delim = E'\\x1f\\x1e\\x1f\\x1e', quote = '', escape = '',"+
-		" strict_mode = false, hive_partitioning = false, columns = {'line': 'VARCHAR'}))", l.skip, l.compression)
-	return b.String()
-}
-
-// text is LazySimpleSerDe: fields end at a delimiter and nothing is quoted. The
+// text is LazySimpleSerDe: fields end at a delimiter and nothing is quoted.
+// What is nested ends at delimiters of its own, one more for each level. The
 // escape character, if there is one, makes what follows it literal; NULL's text
 // is looked for before.
 type text struct {
 	lines
-	delim  string
+	delims [delimMax]string
 	escape string
 	null   string
 }
+
+// delimMax is how many levels of delimiters Hive's text has by default
+// (LazySerDeParameters): fields, elements, and keys of maps may be set, the
+// others are the control characters \004 to \010.
+const delimMax = 8
 
 func textOf(t *metastore.Table, s metastore.Storage, key string) (format, error) {
 	l, err := linesOf(t, s, key)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"serialization.escape.crlf", "serialization.last.column.takes.rest"} {
+	for _, name := range []string{"serialization.escape.crlf", "serialization.last.column.takes.rest", "hive.serialization.extend.nesting.levels",
+		"hive.serialization.extend.additional.nesting.levels"} {
 		if v := s.SerDeParams[name]; v != "" && !strings.EqualFold(v, "false") {
 			return nil, unsupported(t, "has the text option "+name)
 		}
@@ -101,15 +41,23 @@ func textOf(t *metastore.Table, s metastore.Storage, key string) (format, error)
 	if v, ok := s.SerDeParams["serialization.null.format"]; ok {
 		f.null = v
 	}
-	delim, ok := s.SerDeParams["field.delim"]
-	if !ok {
-		delim = s.SerDeParams["serialization.format"]
-	}
-	if f.delim, ok = delimiter(delim); !ok {
-		return nil, unsupported(t, "has the field delimiter "+strconv.Quote(delim))
+	// The misspelling is Hive's own.
+	for level, names := range [delimMax][]string{{"field.delim", "serialization.format"}, {"colelction.delim", "collection.delim"}, {"mapkey.delim"}} {
+		f.delims[level] = string(rune(level + 1))
+		for _, name := range names {
+			v, ok := s.SerDeParams[name]
+			if !ok {
+				continue
+			}
+			if f.delims[level], ok = delimiter(v, f.delims[level]); !ok {
+				return nil, unsupported(t, "has the delimiter "+name+" "+strconv.Quote(v))
+			}
+			break
+		}
 	}
 	if v := s.SerDeParams["escape.delim"]; v != "" {
-		if f.escape, ok = delimiter(v); !ok {
+		var ok bool
+		if f.escape, ok = delimiter(v, ""); !ok {
 			return nil, unsupported(t, "has the escape character "+strconv.Quote(v))
 		}
 	}
@@ -117,11 +65,11 @@ func textOf(t *metastore.Table, s metastore.Storage, key string) (format, error)
 }
 
 // delimiter reads a delimiter as LazySimpleSerDe does: a number is a byte, of
-// any other text the first character counts, and \001 is the default. False:
-// the byte does not stand in UTF-8 text by itself.
-func delimiter(text string) (string, bool) {
+// any other text the first character counts. False: the byte does not stand in
+// UTF-8 text by itself.
+func delimiter(text, absent string) (string, bool) {
 	if text == "" {
-		return "\x01", true
+		return absent, true
 	}
 	c := text[0]
 	if n, err := strconv.ParseInt(text, 10, 8); err == nil {
@@ -130,23 +78,95 @@ func delimiter(text string) (string, bool) {
 	return string(rune(c)), 0 < c && c < 0x80
 }
 
-func (f text) reads(c column) error { return flat(c, "text") }
-
-func (f text) from(_ *table, paths []string) string {
-	null := lake.QuoteString(f.null)
-	fields := "list_transform(string_split(line, " + lake.QuoteString(f.delim) + "), lambda x: nullif(x, " + null + "))"
-	if f.escape != "" {
-		// As in CSV, a delimiter before the first field makes each begin with one.
-		escape := regexp.QuoteMeta(f.escape)
-		field := regexp.QuoteMeta(f.delim) + "((?:[^" + class(f.delim) + class(f.escape) + "]|" + escape + ".?)*)"
-		fields = "list_transform(regexp_extract_all(" + lake.QuoteString(f.delim) + " || line, " + lake.QuoteString(field) + ", 1, 's'), lambda x:" +
-			" CASE WHEN x <> " + null + " THEN regexp_replace(x, " + lake.QuoteString(escape+"(.?)") + `, '\1', 'gs') END)`
+// reads refuses what needs more delimiters than there are.
+func (f text) reads(c column) error {
+	if levels(c.typ) >= delimMax {
+		return fmt.Errorf("type %q nests deeper than the %d levels of text files", c.hive, delimMax)
 	}
-	return "(SELECT " + fields + " AS f, file_index FROM " + f.lines.from(paths) + ")"
+	return nil
+}
+
+// levels is how many delimiters a value of a type needs.
+func levels(t lake.Type) int {
+	n := 0
+	switch t.Kind {
+	case lake.List:
+		n = 1 + levels(*t.Elem)
+	case lake.Map:
+		n = 2 + max(levels(*t.Key), levels(*t.Elem))
+	case lake.Struct:
+		for _, field := range t.Fields {
+			n = max(n, 1+levels(field.Type))
+		}
+	}
+	return n
+}
+
+// from gives each line's fields f, escapes and all.
+func (f text) from(_ *table, paths []string) string {
+	return "(SELECT " + f.split("line", 0) + " AS f, file_index FROM " + f.lines.from(paths) + ")"
+}
+
+// split spells the list of the parts of x between delimiters of a level.
+func (f text) split(x string, level int) string {
+	delim := f.delims[level]
+	if f.escape == "" {
+		return "string_split(" + x + ", " + lake.QuoteString(delim) + ")"
+	}
+	// As in CSV, a delimiter before the first part makes each begin with one.
+	escape := regexp.QuoteMeta(f.escape)
+	part := regexp.QuoteMeta(delim) + "((?:[^" + class(delim) + class(f.escape) + "]|" + escape + ".?)*)"
+	return "regexp_extract_all(" + lake.QuoteString(delim) + " || " + x + ", " + lake.QuoteString(part) + ", 1, 's')"
 }
 
 func (f text) column(t *table, i int) string {
-	return fromText(fmt.Sprintf("f[%d]", i+1), t.data[i].typ)
+	typ := t.data[i].typ
+	x := f.value(fmt.Sprintf("f[%d]", i+1), typ, 1)
+	if levels(typ) > 0 {
+		x = "CAST(" + x + " AS " + typ.String() + ")"
+	}
+	return x
+}
+
+// value spells the conversion of the part x, in which delimiters from a level
+// on separate what is nested. NULL's text is NULL at every level.
+func (f text) value(x string, typ lake.Type, level int) string {
+	v := func(name string) string { return name + strconv.Itoa(level) } // a variable that nothing nested hides
+	given := "CASE WHEN " + x + " <> " + lake.QuoteString(f.null) + " THEN "
+	switch typ.Kind {
+	case lake.List:
+		return given + "CASE WHEN " + x + " = '' THEN [] ELSE list_transform(" + f.split(x, level) + ", lambda " + v("e") + ": " +
+			f.value(v("e"), *typ.Elem, level+1) + ") END END"
+	case lake.Struct:
+		fields := make([]string, len(typ.Fields))
+		for i, field := range typ.Fields {
+			fields[i] = lake.QuoteString(field.Name) + ": " + f.value(fmt.Sprintf("%s[%d]", v("s"), i+1), field.Type, level+1)
+		}
+		return given + let(v("s"), f.split(x, level), "{"+strings.Join(fields, ", ")+"}") + " END"
+	case lake.Map:
+		return given + "CASE WHEN " + x + " = '' THEN CAST(MAP {} AS " + typ.String() + ") ELSE " + f.entries(x, typ, level, v) + " END END"
+	}
+	if f.escape == "" {
+		return fromText("nullif("+x+", "+lake.QuoteString(f.null)+")", typ)
+	}
+	plain := "regexp_replace(" + x + ", " + lake.QuoteString(regexp.QuoteMeta(f.escape)+"(.?)") + `, '\1', 'gs')`
+	return fromText(given+plain+" END", typ)
+}
+
+// entries spells the map of the entries in x. A key ends at the first delimiter
+// of the next level; an entry without one has no value. As in Hive's LazyMap,
+// the first of equal keys counts, and an entry without a key does not.
+func (f text) entries(x string, typ lake.Type, level int, v func(string) string) string {
+	e, k, m, z, i := v("e"), v("k"), v("m"), v("z"), v("i")
+	entry := let(k, f.split(e, level+1)+"[1]", "{'key': "+f.value(k, *typ.Key, level+2)+
+		", 'value': "+f.value("CASE WHEN length("+k+") < length("+e+") THEN substr("+e+", length("+k+") + 2) END", *typ.Elem, level+2)+"}")
+	list := "list_filter(list_transform(" + f.split(x, level) + ", lambda " + e + ": " + entry + "), lambda " + e + ": " + e + ".key IS NOT NULL)"
+	return let(m, list, "map_from_entries(list_filter("+m+", lambda "+e+", "+i+": list_position(list_transform("+m+", lambda "+z+": "+z+".key), "+e+".key) = "+i+"))")
+}
+
+// let spells an expression over a name that stands for another, computed once.
+func let(name, value, in string) string {
+	return "list_transform([" + value + "], lambda " + name + ": " + in + ")[1]"
 }
 
 // flat refuses nested types, which no column of text is split into.
@@ -179,55 +199,6 @@ func fromText(x string, typ lake.Type) string {
 		return "CAST(try_strptime(" + x + ", '%Y-%m-%d') AS DATE)"
 	}
 	return "TRY_CAST(" + x + " AS " + typ.String() + ")"
-}
-
-// csv is OpenCSVSerde. Hive calls each of its columns a string; here, as in
-// Athena, they are of the declared types. An empty field is the empty string.
-type csv struct {
-	lines
-	sep, quote, escape string
-}
-
-func csvOf(t *metastore.Table, s metastore.Storage, key string) (format, error) {
-	l, err := linesOf(t, s, key)
-	if err != nil {
-		return nil, err
-	}
-	f := csv{lines: l, sep: ",", quote: `"`, escape: `\`}
-	for name, to := range map[string]*string{"separatorChar": &f.sep, "quoteChar": &f.quote, "escapeChar": &f.escape} {
-		if v := s.SerDeParams[name]; v != "" {
-			if *to = v; utf8.RuneCountInString(v) != 1 || v == "\x00" {
-				return nil, unsupported(t, "has "+name+" "+strconv.Quote(v))
-			}
-		}
-	}
-	return f, nil
-}
-
-func (f csv) reads(c column) error { return flat(c, "CSV") }
-
-// from splits a line into fields that each begin with the separator, which is
-// put before the first, and takes each field's quotes and escapes away. Of
-// OpenCSV's rules: in quotes, the escape character and a quote make the quote
-// or escape character after them literal; an escape character before anything
-// else goes away.
-func (f csv) from(_ *table, paths []string) string {
-	sep, quote, escape := regexp.QuoteMeta(f.sep), regexp.QuoteMeta(f.quote), regexp.QuoteMeta(f.escape)
-	content, undo, undone, bare := "[^"+class(f.quote)+"]|"+quote+quote, quote+"("+quote+")", `\1`, "x"
-	if f.escape != f.quote {
-		content = "[^" + class(f.quote) + class(f.escape) + "]|" + escape + ".|" + quote + quote
-		undo, undone = escape+"(["+class(f.quote)+class(f.escape)+"])?|"+undo, `\1\2`
-		bare = "replace(x, " + lake.QuoteString(f.escape) + ", '')"
-	}
-	field := sep + "(" + quote + "(?:" + content + ")*" + quote + "|[^" + class(f.sep) + "]*)"
-	q := lake.QuoteString(f.quote)
-	return "(SELECT list_transform(regexp_extract_all(" + lake.QuoteString(f.sep) + " || line, " + lake.QuoteString(field) + ", 1, 's'), lambda x:" +
-		" CASE WHEN length(x) > 1 AND starts_with(x, " + q + ") AND ends_with(x, " + q + ")" +
-		" THEN regexp_replace(x[2:-2], " + lake.QuoteString(undo) + ", '" + undone + "', 'g') ELSE " + bare + " END) AS f, file_index FROM " + f.lines.from(paths) + ")"
-}
-
-func (f csv) column(t *table, i int) string {
-	return fromText(fmt.Sprintf("f[%d]", i+1), t.data[i].typ)
 }
 
 // class spells a character within brackets of a regular expression.

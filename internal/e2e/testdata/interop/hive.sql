@@ -22,3 +22,7 @@ SELECT a, b, c FROM spark.sheet
 SELECT count(*), sum(id), min(s), max(s) FROM spark.packed_gz
 SELECT count(*), sum(id), min(s), max(s) FROM spark.packed_bz2
 SELECT count(*), sum(id), min(s), max(s) FROM spark.packed_deflate
+SELECT l, array_max(xs), array_min(xs), CASE WHEN array_contains(xs, 5) THEN 'y' ELSE 'n' END, st.x, st.y, array_max(map_keys(m)), array_max(map_values(m)) FROM spark.parquet
+SELECT l, array_max(xs), array_min(xs), CASE WHEN array_contains(xs, 5) THEN 'y' ELSE 'n' END, st.x, st.y, array_max(map_keys(m)), array_max(map_values(m)) FROM spark.orc
+SELECT l, array_max(xs), array_min(xs), CASE WHEN array_contains(xs, 5) THEN 'y' ELSE 'n' END, st.x, st.y, array_max(map_keys(m)), array_max(map_values(m)) FROM spark.txt
+SELECT l, array_max(xs), array_min(xs), CASE WHEN array_contains(xs, 5) THEN 'y' ELSE 'n' END, st.x, st.y, array_max(map_keys(m)), array_max(map_values(m)) FROM spark.piped
