@@ -326,6 +326,9 @@ func filtered(err error) error {
 
 // refusedRow says which constraint a row does not meet, "" if err is no such.
 func refusedRow(err error) string {
+	if err == nil {
+		return ""
+	}
 	if _, column, ok := strings.Cut(sqlerr.From(err).Msg, nullMark); ok {
 		return "NULL value in non-nullable column '" + column + "'"
 	}
