@@ -96,7 +96,7 @@ func TestColumnsEvolve(t *testing.T) {
 	l.expectLines(db, "SELECT count(*) FROM c.sales.items WHERE name = 'one'", "1")
 
 	// One file of another type is refused, the others are read around it.
-	l.put(home, "lake", "items/4.parquet", l.parquet("SELECT 4.5::DOUBLE AS price, 4 AS id"))
+	l.put(home, "lake", "items/4.parquet", l.parquet("SELECT 4.5::DOUBLE AS PRICE, 4 AS id"))
 	l.expectError(db, "SELECT sum(price) FROM c.sales.items", "s3://lake/items/4.parquet has it as double", "price")
 	l.expectLines(db, "SELECT sum(id) FROM c.sales.items", "7")
 

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -76,6 +77,22 @@ type lab struct {
 	offset *time.Duration // of the sandbox from the real clock, for signing
 }
 
+// lookAtSources tells go test's cache which files the binary is built from: it
+// does not see TestMain build it, and would answer for one of other sources.
+var lookAtSources = sync.OnceValue(func() error {
+	return filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != "../.." && strings.HasPrefix(d.Name(), "."):
+			return filepath.SkipDir
+		case !d.IsDir() && !strings.HasSuffix(path, "_test.go"):
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+})
+
 // newLab starts a server on an empty directory. env adds to its environment.
 func newLab(t testing.TB, env ...string) *lab {
 	t.Helper()
@@ -85,6 +102,9 @@ func newLab(t testing.TB, env ...string) *lab {
 // newLabOn starts a server whose machine belongs to the account.
 func newLabOn(t testing.TB, host string, env ...string) *lab {
 	t.Helper()
+	if err := lookAtSources(); err != nil {
+		t.Fatal(err)
+	}
 	l := &lab{t: t, dir: t.TempDir(), env: env}
 	world := map[string]any{
 		"accounts": map[string]any{},
