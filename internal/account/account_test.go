@@ -45,7 +45,7 @@ func fresh(t *testing.T) (*engine.DB, *secret.Box) {
 func login(user, from, password string) wire.Login {
 	knows := wire.Verifier{Empty: true}
 	if password != "" {
-		knows = verifier(password)
+		knows, _ = verifier(password)
 	}
 	return wire.Login{
 		User: user, Remote: &net.TCPAddr{IP: net.ParseIP(from), Port: 1}, UsingPassword: password != "",
