@@ -255,7 +255,7 @@ func TestASilentServerIsGivenUp(t *testing.T) {
 
 func TestTheEndOfAStatementEndsItsCall(t *testing.T) {
 	h := &handler{block: make(chan struct{}), calls: make(chan struct{}, 1)}
-	c := client(serve(t, h))
+	c := hms.New(hms.Options{URIs: []string{serve(t, h).uri()}, Timeout: time.Hour}) // which nobody waits for
 	defer close(h.block)
 	ctx, stop := context.WithCancel(t.Context())
 	go func() {
