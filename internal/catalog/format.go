@@ -15,7 +15,7 @@ import (
 )
 
 // open makes a table of a metastore's record, in the format that the catalog's
-// type says.
+// type says. The record's location becomes the table's, should it be another.
 func (c *Catalog) open(ctx context.Context, record *metastore.Table, at lake.At) (lake.Table, error) {
 	if format := formatOf(record); c.spec.kind != "hive" && format != c.spec.kind {
 		return nil, sqlerr.New(sqlerr.Unsupported, "table %s.%s is %s, not %s", record.Database, record.Name, formatNames[format], formatNames[c.spec.kind]).
@@ -24,13 +24,16 @@ func (c *Catalog) open(ctx context.Context, record *metastore.Table, at lake.At)
 	if at != (lake.At{}) && c.spec.kind != "iceberg" {
 		return nil, sqlerr.New(sqlerr.Unsupported, "table %s.%s is read as it is now: VERSION AS OF and TIMESTAMP AS OF are for Iceberg tables", record.Database, record.Name)
 	}
+	name := record.Database + "." + record.Name
 	switch c.spec.kind {
 	case "iceberg":
 		return c.openPointer(ctx, record, at)
 	case "deltalake":
-		return delta.Open(ctx, record.Database+"."+record.Name, location(record), delta.Options{List: c.listAfter, Read: c.read, Rows: c.rows})
+		record.Storage.Location = location(record)
+		return delta.Open(ctx, name, record.Storage.Location, delta.Options{List: c.listAfter, Read: c.read, Rows: c.rows})
 	case "hudi":
-		return hudi.Open(ctx, record.Database+"."+record.Name, location(record), hudi.Options{
+		record.Storage.Location = location(record)
+		return hudi.Open(ctx, name, record.Storage.Location, hudi.Options{
 			List: c.listDirectory, Read: c.read, ReadOptimized: readOptimized(record),
 		})
 	}

@@ -530,12 +530,8 @@ func (t *described) statement() string {
 
 func (t *described) externalClauses() string {
 	out := ""
-	if len(t.record.PartitionKeys) > 0 {
-		keys := make([]string, len(t.record.PartitionKeys))
-		for i, k := range t.record.PartitionKeys {
-			keys[i] = k.Name
-		}
-		out += "\nPARTITION BY (" + strings.Join(keys, ", ") + ")"
+	if by := t.external.Schema().Partition; len(by) > 0 {
+		out += "\nPARTITION BY (" + strings.Join(by, ", ") + ")"
 	}
 	if t.comment != "" {
 		out += "\nCOMMENT (" + syntax.Quote(t.comment) + ")"
