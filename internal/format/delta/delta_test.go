@@ -184,13 +184,13 @@ func TestPartitionValues(t *testing.T) {
 // A file is left out only if no row of it can match.
 func TestFilesArePrunedByPartitionAndStatistics(t *testing.T) {
 	s := newShelf(t)
-	const long = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" // 32 characters: cut
+	const long = "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy" // 32 characters: cut
 	files := map[string]string{
-		"a":    `"partitionValues":{"k":"1"},"stats":"{\"numRecords\":2,\"minValues\":{\"i\":1,\"s\":\"a\",\"d\":1.5,\"n\":\"2024-01-01T00:00:00.001\"},\"maxValues\":{\"i\":5,\"s\":\"` + long + `\",\"d\":2.5,\"n\":\"2024-01-01T00:00:00.001\"},\"nullCount\":{\"i\":0,\"s\":2}}"`,
+		"a":    `"partitionValues":{"k":"1"},"stats":"{\"numRecords\":2,\"minValues\":{\"i\":1,\"s\":\"a\",\"u\":\"b\",\"w\":\"b\",\"d\":1.5,\"n\":\"2024-01-01T00:00:00.001\"},\"maxValues\":{\"i\":5,\"s\":\"z\",\"u\":\"` + long + `\",\"w\":\"y\",\"d\":2.5,\"n\":\"2024-01-01T00:00:00.001\"},\"nullCount\":{\"i\":0,\"s\":2}}"`,
 		"b":    `"partitionValues":{"k":"2"},"stats":"{\"numRecords\":2,\"minValues\":{\"i\":6},\"maxValues\":{\"i\":9},\"nullCount\":{\"i\":1,\"s\":0}}"`,
 		"none": `"partitionValues":{"k":null}`,
 	}
-	text := protocolOf("timestampNtz") + metaOf("i integer, s string, d double, n timestamp_ntz, k integer", "k")
+	text := protocolOf("timestampNtz") + metaOf("i integer, s string, u string, w string, d double, n timestamp_ntz, k integer", "k")
 	for name, more := range files {
 		s.parquet("t/"+name, "SELECT 1::INTEGER AS i")
 		text += adds(name, more)
@@ -199,6 +199,7 @@ func TestFilesArePrunedByPartitionAndStatistics(t *testing.T) {
 	for filter, want := range map[string]string{
 		"i = 5": "a none", "i > 5": "b none", "i IN 3,4": "a none", "i <> 3": "a b none", "i < 1": "none",
 		"i IS NULL": "b none", "i IS NOT NULL": "a b none", "s IS NULL": "a none", "s IS NOT NULL": "b none", "s = zzz": "b none",
+		"u = z": "a b none", "u = a": "b none", "w = z": "b none", "w = yy": "b none", "w = x": "a b none",
 		"d > 2.5": "a b none", "d < 1.5": "b none", "n = 2024-01-01 00:00:00.001999": "a b none", "n > 2024-01-01 00:00:00.002": "b none",
 		"k = 1": "a", "k IS NULL": "none", "k IS NOT NULL": "a b", "k > 1": "b", "k IN 1,2": "a b", "k = x": "a b", "j = 1": "a b none",
 	} {
