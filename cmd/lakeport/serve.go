@@ -48,7 +48,7 @@ func (o *options) flags(cmd *cobra.Command, data string) {
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", data, "directory of catalogs, internal tables and caches")
 	f.StringVar(&o.mysql, "mysql", "127.0.0.1:9030", "address of the MySQL protocol; port 0 picks a free one")
-	f.StringVar(&o.pg, "pg", "", "address of the PostgreSQL protocol (accepted; the port does not exist yet)")
+	f.StringVar(&o.pg, "pg", "", "address of the PostgreSQL protocol; empty: it is not served")
 	f.StringVar(&o.http, "http", "", "address of the console (accepted; the port does not exist yet)")
 	f.StringVar(&o.aws, "aws", "127.0.0.1:4566", "address of the AWS sandbox")
 	f.BoolVar(&o.sandbox, "sandbox", false, "start the AWS sandbox and use it for every AWS call")

@@ -28,6 +28,7 @@ import (
 	"lakeport/internal/secret"
 	"lakeport/internal/session"
 	"lakeport/internal/wire/mysql"
+	"lakeport/internal/wire/pg"
 )
 
 // server is a running lakeport: what start opened, in order, to be closed in
@@ -94,13 +95,20 @@ func start(ctx context.Context, o options) (s *server, err error) {
 		return s, fmt.Errorf("listen for MySQL: %w", err)
 	}
 	s.addresses = []string{"mysql=" + l.Addr().String()}
+	var pgListener net.Listener
+	if o.pg != "" {
+		if pgListener, err = net.Listen("tcp", o.pg); err != nil {
+			return s, errors.Join(fmt.Errorf("listen for PostgreSQL: %w", err), l.Close())
+		}
+		s.addresses = append(s.addresses, "pg="+pgListener.Addr().String())
+	}
 	endpoints := map[string]string{}
 	if o.sandbox {
 		if endpoints, err = s.startSandbox(o, log); err != nil {
 			return s, errors.Join(err, l.Close())
 		}
 	}
-	if err := s.startSQL(ctx, o, l, endpoints, log); err != nil {
+	if err := s.startSQL(ctx, o, l, pgListener, endpoints, log); err != nil {
 		return s, errors.Join(err, l.Close())
 	}
 	return s, writeHolder(o.data, s.ready())
@@ -176,7 +184,7 @@ func (s *server) serveHTTP(name, addr string, h http.Handler) (url string, err e
 	return url, nil
 }
 
-func (s *server) startSQL(ctx context.Context, o options, l net.Listener, endpoints map[string]string, log *slog.Logger) error {
+func (s *server) startSQL(ctx context.Context, o options, l, pgListener net.Listener, endpoints map[string]string, log *slog.Logger) error {
 	box, err := secret.Open(o.data)
 	if err != nil {
 		return fmt.Errorf("open the sealing key: %w", err)
@@ -200,8 +208,16 @@ func (s *server) startSQL(ctx context.Context, o options, l net.Listener, endpoi
 		return err
 	}
 	s.onClose(func() error { handler.Close(); return nil })
-	s.mysql = mysql.Serve(context.WithoutCancel(ctx), l, handler, mysql.Options{Log: log})
+	certificate, err := mysql.SelfSigned()
+	if err != nil {
+		return err
+	}
+	s.mysql = mysql.Serve(context.WithoutCancel(ctx), l, handler, mysql.Options{Log: log, TLS: certificate})
 	s.closers = append(s.closers, s.mysql.Shutdown)
+	if pgListener != nil {
+		served := pg.Serve(context.WithoutCancel(ctx), pgListener, handler, pg.Options{Log: log, TLS: certificate})
+		s.closers = append(s.closers, served.Shutdown)
+	}
 	handler.Start()
 	return nil
 }

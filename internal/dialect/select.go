@@ -88,7 +88,7 @@ var afterSelectList = set("FROM WHERE GROUP HAVING ORDER LIMIT OFFSET UNION EXCE
 func (w *writer) selectItemEnd(i int) int {
 	for i < len(w.toks) {
 		t := w.toks[i]
-		if t.Is(",") || t.Is(")") || t.Is(";") || t.Kind == syntax.Word && afterSelectList[strings.ToUpper(t.Text)] && !w.is(i-1, ".", "*") && !w.is(i-1, "DISTINCT") {
+		if t.Is(",") || t.Is(")") || t.Is(";") || t.Kind == syntax.Word && afterSelectList[strings.ToUpper(t.Text)] && !w.is(i-1, ".", "*", "WITHIN") && !w.is(i-1, "DISTINCT") {
 			return i
 		}
 		if w.is(i, "ARRAY", "MAP", "STRUCT") && w.is(i+1, "<") {

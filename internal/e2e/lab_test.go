@@ -131,7 +131,7 @@ func (l *lab) start() {
 }
 
 func (l *lab) tryStart() error {
-	l.cmd = exec.Command(binary, "serve", "--sandbox", "--data", filepath.Join(l.dir, "data"), "--mysql", "127.0.0.1:0", "--aws", "127.0.0.1:0",
+	l.cmd = exec.Command(binary, "serve", "--sandbox", "--data", filepath.Join(l.dir, "data"), "--mysql", "127.0.0.1:0", "--pg", "127.0.0.1:0", "--aws", "127.0.0.1:0",
 		"--world", filepath.Join(l.dir, "world.json"))
 	l.cmd.Args = append(l.cmd.Args, l.flags...)
 	l.cmd.Env = append(clean(os.Environ()), l.env...)

@@ -193,9 +193,16 @@ func length(t syntax.Type) int {
 	return 0
 }
 
+// timesOfRedshift are types that StarRocks does not have. Only Redshift's parser
+// gives types of these names.
+var timesOfRedshift = map[string]lake.Kind{"TIMESTAMP WITH TIME ZONE": lake.TimestampTZ, "TIME WITH TIME ZONE": lake.TimeTZ}
+
 // columnType gives the engine's type of a column, with StarRocks' own spelling
 // beside it.
 func columnType(t syntax.Type) (lake.Type, string, error) {
+	if kind, zoned := timesOfRedshift[t.Name]; zoned {
+		return lake.Type{Kind: kind}, strings.ToLower(t.Name), nil
+	}
 	typ, err := dialect.TypeOf(t)
 	if err == nil && t.Unsigned {
 		err = sqlerr.New(sqlerr.Unsupported, "UNSIGNED is not a StarRocks column type").WithHint("use the next larger type")

@@ -86,6 +86,11 @@ func (c *session) createTable(ctx context.Context, st *syntax.CreateTable, text 
 		return c.createExternal(ctx, n, st, text, w)
 	}
 	n.temporary = st.Temporary
+	if c.pg != nil {
+		if err := c.redshiftColumns(ctx, n, st, text); err != nil {
+			return err
+		}
+	}
 	if err := c.creatable(ctx, n, st, text); err != nil {
 		return err
 	}

@@ -29,6 +29,9 @@ type definition struct {
 	Columns      []declared  `json:"columns"`
 	View         *viewText   `json:"view,omitempty"`
 	File         *fileTable  `json:"file,omitempty"`
+
+	// Informational is Redshift's PRIMARY KEY, which nobody enforces.
+	Informational []string `json:"informational,omitempty"`
 }
 
 // declared is a column as CREATE TABLE wrote it.
@@ -169,6 +172,9 @@ func define(st *syntax.CreateTable, text string) (*definition, error) {
 		if x.Buckets > 0 {
 			d.Distribution += " BUCKETS " + strconv.Itoa(x.Buckets)
 		}
+	}
+	for _, k := range st.Informational {
+		d.Informational = append(d.Informational, k.Name)
 	}
 	for _, k := range st.OrderBy {
 		d.OrderBy = append(d.OrderBy, k.Column.Name)

@@ -18,15 +18,15 @@ const stage = "temp.main.lakeport_stage"
 
 // target opens the internal table that a statement changes.
 func (c *session) target(ctx context.Context, q syntax.QualifiedName, what, text string) (*described, error) {
-	n, err := c.name(q)
+	n, err := c.searched(ctx, q.Names())
 	if err == nil {
 		err = onlyInternal(n.catalog, what)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if n.informationSchema() {
-		return nil, sqlerr.New(sqlerr.Denied, "information_schema cannot be changed")
+	if c.system(n) {
+		return nil, sqlerr.New(sqlerr.Denied, "%s cannot be changed", n.database)
 	}
 	t, err := c.describeInternal(ctx, n)
 	if err == nil && t.isView() {
@@ -60,7 +60,7 @@ func (c *session) updating(ctx context.Context, st *syntax.Update, text string) 
 	if err != nil {
 		return nil, "", err
 	}
-	as := rowAlias(st.Table, st.Alias)
+	as := c.rowAlias(st.Table, st.Alias)
 	q := gather(st.With, as)
 	fresh := map[string]string{} // the value of a changed column, by its name
 	for i, set := range st.Set {
@@ -71,7 +71,7 @@ func (c *session) updating(ctx context.Context, st *syntax.Update, text string) 
 		q.own(", ").user(set.Value).own(fmt.Sprintf(" AS lakeport_%d", i))
 		fresh[col.Name] = fmt.Sprintf("CAST(s.lakeport_%d AS %s)", i, col.Engine)
 	}
-	q.from(st.Table, as, st.From, st.Where)
+	q.from(c.spell(st.Table), as, st.From, st.Where)
 	return q, t.rewrite(fresh), nil
 }
 
@@ -143,17 +143,17 @@ func (c *session) deleting(ctx context.Context, st *syntax.Delete, text string) 
 	if where != "" {
 		where = "(" + where + ") AND "
 	}
-	as := rowAlias(st.Table, st.Alias)
-	q := gather(st.With, as).from(st.Table, as, st.Using, st.Where)
+	as := c.rowAlias(st.Table, st.Alias)
+	q := gather(st.With, as).from(c.spell(st.Table), as, st.Using, st.Where)
 	return q, "DELETE FROM " + t.name.internal() + " WHERE " + where + "rowid IN (SELECT lakeport_row FROM " + stage + ")", nil
 }
 
 // rowAlias is the name under which the target's row is known in the statement.
-func rowAlias(table syntax.QualifiedName, alias *syntax.Ident) string {
+func (c *session) rowAlias(table syntax.QualifiedName, alias *syntax.Ident) string {
 	if alias != nil {
-		return alias.String()
+		return c.spell(syntax.QualifiedName{Parts: []syntax.Ident{*alias}})
 	}
-	return table.Parts[len(table.Parts)-1].String()
+	return c.spell(syntax.QualifiedName{Parts: table.Parts[len(table.Parts)-1:]})
 }
 
 // gathering is the query that finds the rows to change, put together from the
@@ -184,8 +184,8 @@ func gather(with syntax.Fragment, as string) *gathering {
 	return new(gathering).user(with).own(" SELECT " + as + ".rowid AS lakeport_row")
 }
 
-func (g *gathering) from(table syntax.QualifiedName, as string, from, where syntax.Fragment) *gathering {
-	g.own(" FROM " + table.String() + " AS " + as)
+func (g *gathering) from(table, as string, from, where syntax.Fragment) *gathering {
+	g.own(" FROM " + table + " AS " + as)
 	if !from.IsZero() {
 		g.own(", ").user(from)
 	}

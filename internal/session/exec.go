@@ -19,6 +19,9 @@ import (
 
 // Exec implements wire.Session: every statement of text in order.
 func (c *session) Exec(ctx context.Context, text string, w wire.ResultWriter) error {
+	if c.pg != nil {
+		return c.execRedshift(ctx, text, w)
+	}
 	spans := syntax.Split(text, syntax.StarRocks)
 	if m, told := w.(wire.MultiStatements); told && len(spans) > 1 && !m.MultiStatements() {
 		return sqlerr.New(sqlerr.Syntax, "the text holds several statements, and the client has not said that it takes several results").
@@ -60,11 +63,12 @@ func shift(err error, text string, by int) error {
 
 // statement parses and runs one statement under the session's time limit.
 func (c *session) statement(ctx context.Context, text string, w wire.ResultWriter) error {
-	st, err := syntax.Parse(text)
+	st, err := c.parse(text)
 	if err != nil {
+		c.failing(err)
 		return err
 	}
-	c.begin(syntax.Redacted(st))
+	c.begin(c.redacted(st, text))
 	defer c.begin("")
 	if _, tells := st.(*syntax.ShowWarnings); !tells {
 		c.warnings = nil
@@ -80,12 +84,19 @@ func (c *session) statement(ctx context.Context, text string, w wire.ResultWrite
 			"Query timeout. Increase the query_timeout session variable and retry").With(sqlerr.QueryTimeout))
 		defer cancel()
 	}
+	if c.pg != nil {
+		w = noticing{w, c}
+	}
 	err = c.dispatch(ctx, text, st, w)
+	if c.pg != nil {
+		err = reworded(err)
+		c.failing(err)
+	}
 	if err != nil {
 		e := sqlerr.From(err)
 		c.warnings = []warning{{"Error", e.Error(), int64(e.Numbers().MySQL)}}
 		if e.Kind == sqlerr.Internal {
-			c.srv.Log.Error("statement failed", "session", c.id, "statement", syntax.Redacted(st), "error", err)
+			c.srv.Log.Error("statement failed", "session", c.id, "statement", c.redacted(st, text), "error", err)
 		}
 	}
 	return err
@@ -148,7 +159,26 @@ func (c *session) begin(running string) {
 
 // timeout is query_timeout, or insert_timeout of what changes rows
 // (starrocks.io, "System variables", since 3.4).
+// parse reads a statement in the dialect of the client's protocol.
+func (c *session) parse(text string) (syntax.Statement, error) {
+	if c.pg != nil {
+		return syntax.ParseRedshift(text)
+	}
+	return syntax.Parse(text)
+}
+
+// redacted is the statement as logs and process lists may show it.
+func (c *session) redacted(st syntax.Statement, text string) string {
+	if c.pg != nil {
+		return syntax.RedactTextIn(text, syntax.Redshift)
+	}
+	return syntax.Redacted(st)
+}
+
 func (c *session) timeout(st syntax.Statement) time.Duration {
+	if c.pg != nil {
+		return c.statementLimit()
+	}
 	name := "query_timeout"
 	switch st := st.(type) {
 	case *syntax.Insert, *syntax.Update, *syntax.Delete, *syntax.AlterTable, *syntax.Truncate:
@@ -164,6 +194,11 @@ func (c *session) timeout(st syntax.Statement) time.Duration {
 
 // dispatch is one switch, one method per statement.
 func (c *session) dispatch(ctx context.Context, text string, st syntax.Statement, w wire.ResultWriter) error {
+	if c.pg != nil {
+		if handled, err := c.redshift(ctx, st, text, w); handled {
+			return err
+		}
+	}
 	switch st := st.(type) {
 	case *syntax.Query:
 		return c.query(ctx, st.Fragment, text, w)

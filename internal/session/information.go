@@ -22,7 +22,10 @@ type view struct {
 }
 
 // wanted narrows what a view must list; "" is everything.
-type wanted struct{ database, table string }
+type wanted struct {
+	database, table string
+	oid             int64 // of PostgreSQL's catalog; 0: any
+}
 
 var views map[string]view
 
@@ -123,6 +126,9 @@ type information struct {
 }
 
 func (c *session) informationTable(n tableName) (lake.Table, error) {
+	if c.pg != nil {
+		return c.redshiftTable(n)
+	}
 	v, found := viewsOf(n.database)[strings.ToLower(n.table)]
 	if !found {
 		return nil, unknownTable(n)

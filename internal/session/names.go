@@ -36,11 +36,26 @@ func (n tableName) internal() string {
 	return engine.Catalog + "." + lake.QuoteName(n.database) + "." + lake.QuoteName(n.table)
 }
 
+// schema spells the database for DuckDB.
+func (n tableName) schema() string { return engine.Catalog + "." + lake.QuoteName(n.database) }
+
 func (n tableName) informationSchema() bool {
 	return system(n.database)
 }
 
 func (c *session) name(q syntax.QualifiedName) (tableName, error) { return c.parts(q.Names()) }
+
+// spell writes a name as the session's own dialect quotes it.
+func (c *session) spell(q syntax.QualifiedName) string {
+	if c.pg == nil {
+		return q.String()
+	}
+	parts := make([]string, len(q.Parts))
+	for i, p := range q.Parts {
+		parts[i] = lake.QuoteName(p.Name)
+	}
+	return strings.Join(parts, ".")
+}
 
 // parts fills in the current catalog and database: table, db.table or
 // catalog.db.table.

@@ -65,16 +65,15 @@ func (c *session) stream(ctx context.Context, sql string, w wire.ResultWriter) e
 // connection of its own, but for one that must see an open transaction or
 // temporary tables.
 func (c *session) send(ctx context.Context, sql string, limit uint64, w wire.ResultWriter) error {
-	conn := c.conn
+	conn, err := c.conn, error(nil)
 	if cur, told := w.(wire.Cursor); told && cur.Cursor() && !c.open && !c.temporaries {
-		var err error
-		if conn, err = c.srv.DB.Connect(); err != nil {
+		if conn, err = c.another(ctx); err != nil {
 			return err
 		}
 		defer conn.Close()
-		if err := applyTimeZone(ctx, conn, c.vars.get("time_zone")); err != nil {
-			return err
-		}
+	}
+	if sql, err = c.promise(ctx, conn, sql); err != nil {
+		return err
 	}
 	rows, err := conn.Query(ctx, sql)
 	if err != nil {
@@ -101,6 +100,43 @@ func (c *session) send(ctx context.Context, sql string, limit uint64, w wire.Res
 			return err
 		}
 	}
+}
+
+// another opens a connection that computes as the session's own does.
+func (c *session) another(ctx context.Context) (*engine.Conn, error) {
+	conn, err := c.srv.DB.Connect()
+	if err != nil {
+		return nil, err
+	}
+	zone := c.vars.get("time_zone")
+	if c.pg != nil {
+		zone = c.setting("timezone")
+		err = conn.SetIntegerDivision(true)
+	}
+	if err == nil {
+		err = applyTimeZone(ctx, conn, zone)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// promise gives SQL whose columns are those that the client was told.
+func (c *session) promise(ctx context.Context, conn *engine.Conn, sql string) (string, error) {
+	if c.want == nil {
+		return sql, nil
+	}
+	st, err := conn.Prepare(ctx, sql)
+	if err != nil {
+		return "", err
+	}
+	defer st.Close()
+	if wrapped := promised(sql, st.Columns(), c.want); wrapped != "" {
+		return wrapped, nil
+	}
+	return sql, nil
 }
 
 // plan is a query made ready: SQL for the engine, and the objects that it
@@ -263,7 +299,7 @@ func (c *session) plan(ctx context.Context, q syntax.Fragment, text string) (*pl
 	p := &plan{sql: result.SQL, source: result, text: text, offset: int(q.Pos)}
 	tree, err := c.conn.Inspect(ctx, result.SQL)
 	if err == nil {
-		err = tree.Check()
+		err = tree.Check(c.replaces)
 	}
 	if err != nil {
 		return nil, c.unplanned(ctx, p, q, err)
@@ -286,9 +322,7 @@ func (c *session) plan(ctx context.Context, q syntax.Fragment, text string) (*pl
 // again without the headings that translate adds: it must speak of what the
 // client wrote.
 func (c *session) unplanned(ctx context.Context, p *plan, q syntax.Fragment, err error) error {
-	o := c.dialect()
-	o.Headings = false
-	if plain, again := dialect.Query(q.Text, o); again == nil && sqlerr.Is(err, sqlerr.Syntax) {
+	if plain, again := c.rewrite(q.Text, false); again == nil && sqlerr.Is(err, sqlerr.Syntax) {
 		if _, again := c.conn.Inspect(ctx, plain.SQL); again != nil {
 			p.source, err = plain, again
 		}
@@ -363,16 +397,11 @@ func (u use) whole() engine.NameRef {
 
 // resolve replaces every table name of p.sql.
 func (c *session) resolve(ctx context.Context, p *plan, tree *engine.Tree) error {
-	uses := make([]use, len(tree.Names))
-	external := false
-	for i, ref := range tree.Names {
-		u, err := c.findOnce(ctx, p, ref)
-		if err != nil {
-			return err
-		}
-		external = external || u.table != nil
-		uses[i] = u
+	uses, err := c.uses(ctx, p, tree)
+	if err != nil {
+		return err
 	}
+	external := slices.ContainsFunc(uses, func(u use) bool { return u.table != nil })
 	needs := make(map[string]lake.Need)
 	if external {
 		var err error
@@ -394,6 +423,19 @@ func (c *session) resolve(ctx context.Context, p *plan, tree *engine.Tree) error
 	}
 	p.edit(edits)
 	return nil
+}
+
+// uses opens the tables that the query's names mean.
+func (c *session) uses(ctx context.Context, p *plan, tree *engine.Tree) ([]use, error) {
+	uses := make([]use, len(tree.Names))
+	for i, ref := range tree.Names {
+		u, err := c.findOnce(ctx, p, ref)
+		if err != nil {
+			return nil, err
+		}
+		uses[i] = u
+	}
+	return uses, nil
 }
 
 // findOnce is find, once for each name in a statement.
@@ -420,13 +462,13 @@ func (c *session) find(ctx context.Context, ref engine.NameRef) (use, error) {
 		u.ref = ref
 		return u, nil
 	}
-	n, err := c.parts(ref.Parts())
+	n, err := c.searched(ctx, ref.Parts())
 	u := use{ref: ref, name: n}
 	if err != nil {
 		return u, err
 	}
 	switch {
-	case n.informationSchema():
+	case c.system(n):
 		u.table, err = c.informationTable(n)
 	case n.catalog != catalog.Internal:
 		ext, err := c.srv.catalogs.Get(n.catalog)
@@ -507,26 +549,9 @@ func (c *session) constant(ctx context.Context, sql string) (lake.Vector, error)
 // needs asks the planner what each external scan wants. Internal tables are
 // stubs as well, so that the planner sees the whole query.
 func (c *session) needs(ctx context.Context, p *plan, tree *engine.Tree, uses []use) (map[string]lake.Need, error) {
-	stubs, edits := make([]engine.Stub, len(uses)), []engine.Edit{}
-	for i := range uses {
-		u := &uses[i]
-		u.stub = fmt.Sprintf("scan_%d", i)
-		schema := lake.Schema{}
-		if u.table != nil {
-			schema = datetimes(u.table.Schema())
-		} else {
-			t, err := c.describeTable(ctx, u.name)
-			if err != nil {
-				return nil, err
-			}
-			schema.Columns = t.lakeColumns()
-		}
-		stubs[i] = engine.Stub{Name: u.stub, Schema: schema}
-		if u.table == nil { // named in full, so that its rowid is there
-			edits = append(edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: u.stub + alias(u.ref)})
-			continue
-		}
-		edits = append(edits, tree.Replace(u.whole(), "SELECT * FROM "+u.stub)...)
+	stubs, edits, err := c.stubs(ctx, tree, uses)
+	if err != nil {
+		return nil, err
 	}
 	list, err := c.srv.planner.Needs(ctx, engine.Splice(p.sql, edits), stubs)
 	if err != nil {
@@ -538,6 +563,33 @@ func (c *session) needs(ctx context.Context, p *plan, tree *engine.Tree, uses []
 		out[stubs[i].Name] = n
 	}
 	return out, nil
+}
+
+// stubs gives an empty table for each name of the query, and the edits that put
+// them there.
+func (c *session) stubs(ctx context.Context, tree *engine.Tree, uses []use) ([]engine.Stub, []engine.Edit, error) {
+	stubs, edits := make([]engine.Stub, len(uses)), []engine.Edit{}
+	for i := range uses {
+		u := &uses[i]
+		u.stub = fmt.Sprintf("scan_%d", i)
+		schema := lake.Schema{}
+		if u.table != nil {
+			schema = datetimes(u.table.Schema())
+		} else {
+			t, err := c.describeTable(ctx, u.name)
+			if err != nil {
+				return nil, nil, err
+			}
+			schema.Columns = t.lakeColumns()
+		}
+		stubs[i] = engine.Stub{Name: u.stub, Schema: schema}
+		if u.table == nil { // named in full, so that its rowid is there
+			edits = append(edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: u.stub + alias(u.ref)})
+			continue
+		}
+		edits = append(edits, tree.Replace(u.whole(), "SELECT * FROM "+u.stub)...)
+	}
+	return stubs, edits, nil
 }
 
 // alias keeps the table's own name usable where the query gave it no other.
@@ -565,11 +617,24 @@ func (c *session) source(ctx context.Context, p *plan, u use, n lake.Need) (stri
 // translate turns StarRocks' spelling into DuckDB's, and variables and
 // functions about the session into their values.
 func (c *session) translate(q syntax.Fragment, text string) (dialect.Result, error) {
-	out, err := dialect.Query(q.Text, c.dialect())
+	out, err := c.rewrite(q.Text, true)
 	if err != nil {
 		return out, shift(err, text, int(q.Pos))
 	}
 	return out, nil
+}
+
+// rewrite is the translation of a query or an expression; headings names what
+// a query leaves unnamed.
+func (c *session) rewrite(text string, headings bool) (dialect.Result, error) {
+	if c.pg != nil {
+		o := c.redshiftOptions()
+		o.Headings = headings
+		return dialect.Redshift(text, o)
+	}
+	o := c.dialect()
+	o.Headings = headings
+	return dialect.Query(text, o)
 }
 
 // dialect gives the settings of this session's queries.

@@ -2,10 +2,10 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
-	"lakeport/internal/dialect"
 	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/syntax"
@@ -13,7 +13,8 @@ import (
 )
 
 // relation is a small table made in the process: the answer of a SHOW, or a
-// view of information_schema. A value is nil, a string, an int or an int64.
+// view of information_schema. A value is nil, a string, an int, an int64,
+// a bool or a list of int.
 type relation struct {
 	columns []lake.Column
 	rows    [][]any
@@ -91,6 +92,10 @@ func tuple(row []any, width int) string {
 			out[i] = strconv.Itoa(v)
 		case int64:
 			out[i] = strconv.FormatInt(v, 10)
+		case bool:
+			out[i] = strconv.FormatBool(v)
+		case []int:
+			out[i] = strings.ReplaceAll(fmt.Sprint(v), " ", ", ")
 		}
 	}
 	return "(" + strings.Join(out, ", ") + ")"
@@ -123,9 +128,7 @@ func (c *session) answer(ctx context.Context, r relation, like string, f syntax.
 // and checks that a client may run it.
 func (c *session) condition(ctx context.Context, words string, part syntax.Fragment, text string) (string, error) {
 	const head = "SELECT 1"
-	o := c.dialect()
-	o.Headings = false
-	res, err := dialect.Query(head+words+part.Text, o)
+	res, err := c.rewrite(head+words+part.Text, false)
 	if err != nil {
 		return "", shift(err, text, int(part.Pos)-len(head+words))
 	}

@@ -17,6 +17,7 @@ import (
 	"lakeport/internal/catalog"
 	"lakeport/internal/engine"
 	"lakeport/internal/job"
+	"lakeport/internal/lake"
 	"lakeport/internal/secret"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/wire"
@@ -42,6 +43,7 @@ type Server struct {
 	planner  *engine.Planner
 	globals  *globals
 	started  time.Time
+	oids     oids // of PostgreSQL's catalog
 	jobs     *job.Queue
 
 	mu       sync.Mutex
@@ -103,6 +105,9 @@ func (s *Server) Login(ctx context.Context, l wire.Login) (wire.Session, error) 
 		return nil, err
 	}
 	c := &session{srv: s, conn: conn, id: l.ConnID, user: l.User, kill: l.Kill, since: time.Now()}
+	if l.Protocol == wire.Postgres {
+		c.pg = &postgres{settings: map[string]string{}, cursors: map[string]*namedCursor{}}
+	}
 	if l.Remote != nil {
 		c.host = l.Remote.String()
 	}
@@ -110,16 +115,25 @@ func (s *Server) Login(ctx context.Context, l wire.Login) (wire.Session, error) 
 		conn.Close()
 		return nil, err
 	}
-	if l.Database != "" {
-		if err := c.Use(ctx, l.Database); err != nil {
-			conn.Close()
-			return nil, err
-		}
+	if err := c.enter(ctx, l); err != nil {
+		conn.Close()
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sessions[c.id] = c
 	return c, nil
+}
+
+// enter makes the database current that the client asked for.
+func (c *session) enter(ctx context.Context, l wire.Login) error {
+	if c.pg != nil {
+		return c.beginPostgres(ctx, l)
+	}
+	if l.Database == "" {
+		return nil
+	}
+	return c.Use(ctx, l.Database)
 }
 
 // list gives the sessions in order of their ids.
@@ -162,6 +176,8 @@ type session struct {
 	users    map[string]any
 	warnings []warning
 	open     bool           // a transaction is open
+	pg       *postgres      // nil: the client speaks MySQL's protocol
+	want     []lake.Column  // what the client was told that the next query gives; nil: nothing
 	local    map[string]use // tables that only the statement under way knows
 	held     []func()       // lets go of the labels of the open transaction
 	prepared map[string]string
@@ -210,7 +226,11 @@ func (c *session) Close() error {
 
 // Status implements wire.Session.
 func (c *session) Status() wire.Status {
-	return wire.Status{Autocommit: c.vars.on("autocommit"), InTransaction: c.open, Database: c.database, Warnings: len(c.warnings)}
+	st := wire.Status{Autocommit: c.vars.on("autocommit"), InTransaction: c.open, Database: c.database, Warnings: len(c.warnings)}
+	if c.pg != nil {
+		st.Failed, st.Parameters = c.pg.failed, c.parameters()
+	}
+	return st
 }
 
 // Use implements wire.Session: db in the current catalog, or catalog.db.

@@ -74,7 +74,7 @@ func (t *described) lakeColumns() []lake.Column {
 // describeTable looks a table up wherever it lives.
 func (c *session) describeTable(ctx context.Context, n tableName) (*described, error) {
 	switch {
-	case n.informationSchema():
+	case c.system(n):
 		return c.describeInformation(n)
 	case n.catalog == catalog.Internal:
 		return c.describeInternal(ctx, n)

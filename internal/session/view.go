@@ -183,7 +183,7 @@ func (c *session) expand(ctx context.Context, p *plan, tree *engine.Tree) (*engi
 		p.expanded++
 		var err error
 		if tree, err = c.conn.Inspect(ctx, p.sql); err == nil {
-			err = tree.Check()
+			err = tree.Check(c.replaces)
 		}
 		if err != nil {
 			return nil, p.locate(err)
@@ -193,8 +193,8 @@ func (c *session) expand(ctx context.Context, p *plan, tree *engine.Tree) (*engi
 
 // viewOf gives the definition of the view that a name means; nil: it is none.
 func (c *session) viewOf(ctx context.Context, ref engine.NameRef) (tableName, *definition, error) {
-	n, err := c.parts(ref.Parts())
-	if err != nil || n.catalog != catalog.Internal || n.informationSchema() {
+	n, err := c.searched(ctx, ref.Parts())
+	if err != nil || n.catalog != catalog.Internal || c.system(n) {
 		return n, nil, nil // resolve tells what is wrong with it
 	}
 	if c.temporaries {

@@ -1,6 +1,10 @@
 package syntax
 
-import "strings"
+import (
+	"strings"
+
+	"lakeport/internal/sqlerr"
+)
 
 // redshiftCreate reads CREATE SCHEMA and CREATE TABLE, nil for others.
 func (p *parser) redshiftCreate(start Pos) Statement {
@@ -127,11 +131,15 @@ func (p *parser) identity(c *ColumnDef) {
 	if p.accept("GENERATED") {
 		p.expect("BY", "DEFAULT", "AS")
 	}
+	at := p.pos()
 	p.expect("IDENTITY", "(")
-	p.integer("seed")
+	seed := p.integer("seed")
 	p.expect(",")
-	p.integer("step")
+	step := p.integer("step")
 	p.expect(")")
+	if seed != 1 || step != 1 {
+		p.failWith(sqlerr.New(sqlerr.Unsupported, "IDENTITY other than (1, 1) is not built yet"), int(at))
+	}
 	c.AutoIncrement = true
 }
 
@@ -187,10 +195,10 @@ func (p *parser) redshiftType() Type {
 		p.expect("TIME", "ZONE")
 	}
 	switch {
-	case said == "TIMESTAMP" && zoned:
-		t.Name = "TIMESTAMPTZ"
-	case said == "TIME" && zoned:
-		t.Name = "TIMETZ"
+	case said == "TIMESTAMP" && zoned, said == "TIMESTAMPTZ":
+		t.Name = "TIMESTAMP WITH TIME ZONE"
+	case said == "TIME" && zoned, said == "TIMETZ":
+		t.Name = "TIME WITH TIME ZONE"
 	}
 	p.redshiftLength(&t, said)
 	return t

@@ -121,6 +121,11 @@ type TypedSession interface {
 	PrepareTyped(ctx context.Context, text string, params []lake.Type) (Statement, error)
 }
 
+// Cursors is a Session with cursors of its own, made by DECLARE.
+type Cursors interface {
+	CursorColumns(name string) []lake.Column // nil: there is none of that name
+}
+
 // Copier is what the ResultWriter of a PostgreSQL client is able to do besides.
 type Copier interface {
 	// CopyIn asks the client for rows of the columns.

@@ -376,10 +376,13 @@ func (c *copyBinary) Next() ([][]byte, error) {
 		}
 	}
 	c.row++
-	count, err := c.uint(2)
-	if err != nil {
-		return nil, err
+	var head [2]byte
+	if _, err := io.ReadFull(c.r, head[:]); err == io.EOF { // the mark of the end may be left out
+		return nil, io.EOF
+	} else if err != nil {
+		return nil, c.short(err)
 	}
+	count := int(binary.BigEndian.Uint16(head[:]))
 	if count == 0xffff {
 		if _, err := io.Copy(io.Discard, c.r); err != nil {
 			return nil, err
@@ -391,7 +394,7 @@ func (c *copyBinary) Next() ([][]byte, error) {
 	}
 	c.text = c.text[:0]
 	for i := range c.fields {
-		n, err := c.uint(4)
+		n, err := c.length()
 		if err != nil {
 			return nil, err
 		}
@@ -433,15 +436,13 @@ func (c *copyBinary) header() error {
 	return err
 }
 
-func (c *copyBinary) uint(size int) (int, error) {
-	b := make([]byte, size)
-	if _, err := io.ReadFull(c.r, b); err != nil {
+// length reads the length of a field.
+func (c *copyBinary) length() (int, error) {
+	var b [4]byte
+	if _, err := io.ReadFull(c.r, b[:]); err != nil {
 		return 0, c.short(err)
 	}
-	if size == 2 {
-		return int(binary.BigEndian.Uint16(b)), nil
-	}
-	return int(binary.BigEndian.Uint32(b)), nil
+	return int(binary.BigEndian.Uint32(b[:])), nil
 }
 
 // short is the error of data that ends inside a row, or before the mark of its

@@ -117,11 +117,16 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 
 func (c *conn) describe(m *pgproto3.Describe) error {
 	if m.ObjectType == 'P' {
-		p, found := c.portals[m.Name]
-		if !found {
-			return sqlerr.New(sqlerr.NotFound, "portal %q does not exist", m.Name).With(codeNoPortal)
+		if p, found := c.portals[m.Name]; found {
+			return c.describeColumns(p.stmt, p.formats)
 		}
-		return c.describeColumns(p.stmt, p.formats)
+		// A cursor that DECLARE made is a portal too.
+		if s, has := c.sess.(wire.Cursors); has {
+			if cols := s.CursorColumns(m.Name); cols != nil {
+				return c.out.add(describeRows(cols, make([]bool, len(cols))))
+			}
+		}
+		return sqlerr.New(sqlerr.NotFound, "portal %q does not exist", m.Name).With(codeNoPortal)
 	}
 	p, found := c.stmts[m.Name]
 	if !found {

@@ -86,10 +86,10 @@ const (
 	oidJSONB   = 3802
 )
 
-// declared are the types of parameters by OID. A numeric has no scale, so a
-// parameter of that type is left open and its value decides.
+// declared are the types of parameters by OID. A numeric is a Decimal without a
+// width: its value decides.
 var declared = func() map[uint32]lake.Type {
-	m := map[uint32]lake.Type{0: {}, oidUnknown: {}, typeNumeric.oid: {}, oidOID: {Kind: lake.BigInt}, oidJSONB: {Kind: lake.JSON}}
+	m := map[uint32]lake.Type{0: {}, oidUnknown: {}, typeNumeric.oid: {Kind: lake.Decimal}, oidOID: {Kind: lake.BigInt}, oidJSONB: {Kind: lake.JSON}}
 	for _, kind := range []lake.Kind{lake.Boolean, lake.SmallInt, lake.Integer, lake.BigInt, lake.Float, lake.Double, lake.Varchar, lake.Blob, lake.JSON,
 		lake.UUID, lake.Date, lake.Time, lake.TimeTZ, lake.Interval, lake.Timestamp, lake.TimestampTZ} {
 		elem := lake.Type{Kind: kind}
@@ -101,7 +101,7 @@ var declared = func() map[uint32]lake.Type {
 		m[oid] = varchar
 	}
 	m[typeText.array] = lake.Type{Kind: lake.List, Elem: &varchar}
-	number := lake.Type{Kind: lake.Double}
+	number := lake.Type{Kind: lake.Decimal, Width: 38, Scale: 10}
 	m[typeNumeric.array] = lake.Type{Kind: lake.List, Elem: &number}
 	return m
 }()
@@ -116,3 +116,17 @@ var elements = func() map[uint32]uint32 {
 	}
 	return m
 }()
+
+// TypeInfo is what PostgreSQL's catalog says of a type.
+type TypeInfo struct {
+	OID      uint32
+	Array    uint32 // 0: it has no array type
+	Size     int16  // -1: varies
+	Modifier int32  // of a column of this type; -1: none
+}
+
+// Describe gives what clients are told of a type.
+func Describe(t lake.Type) TypeInfo {
+	p := typeOf(t)
+	return TypeInfo{p.oid, p.array, p.size, modifier(t)}
+}
