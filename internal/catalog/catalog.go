@@ -10,6 +10,7 @@ import (
 	"lakeport/internal/metastore"
 	"lakeport/internal/metastore/glue"
 	"lakeport/internal/metastore/hms"
+	"lakeport/internal/metastore/icerest"
 	"lakeport/internal/sqlerr"
 )
 
@@ -30,12 +31,20 @@ type Catalog struct {
 	def   Definition
 	spec  spec
 	meta  Metastore
+	rest  *icerest.Client // meta, if it is a REST catalog
 	store *Store
 }
 
 // build opens a checked definition. It contacts nobody.
 func (s *Store) build(d Definition, checked spec) *Catalog {
-	return &Catalog{Storage: s.storage(checked.s3), def: d, spec: checked, meta: s.metastore(checked), store: s}
+	c := &Catalog{Storage: s.storage(checked.s3), def: d, spec: checked, store: s}
+	if checked.rest != nil {
+		c.rest = s.openREST(*checked.rest)
+		c.meta = c.rest
+	} else {
+		c.meta = s.metastore(checked)
+	}
+	return c
 }
 
 func (s *Store) metastore(checked spec) (m Metastore) {
@@ -60,6 +69,9 @@ func (c *Catalog) Forget() {
 	c.resolver.Forget(c.spec.s3)
 	if c.spec.glue != nil {
 		c.resolver.Forget(c.spec.glue.auth)
+	}
+	if c.spec.rest != nil {
+		c.resolver.Forget(c.spec.rest.auth)
 	}
 	c.Refresh("", "")
 }
@@ -114,6 +126,9 @@ func (c *Catalog) Table(ctx context.Context, db, name string) (*Table, error) {
 // TableAt opens a state of a table; formats that keep none but the present are
 // Unsupported.
 func (c *Catalog) TableAt(ctx context.Context, db, name string, at lake.At) (*Table, error) {
+	if c.rest != nil {
+		return c.restTable(ctx, db, name, at)
+	}
 	record, err := c.meta.Table(ctx, db, name)
 	if sqlerr.Is(err, sqlerr.NotFound) {
 		return nil, sqlerr.New(sqlerr.NotFound, "Unknown table '%s'", strings.Join([]string{c.def.Name, db, name}, ".")).With(sqlerr.BadTable)
@@ -137,6 +152,9 @@ func (c *Catalog) Partitions(ctx context.Context, t *Table) ([]metastore.Partiti
 // explainGlue says why Glue refused a call. A Hive metastore's errors, which
 // AWS has no part in, come back as they are.
 func (c *Catalog) explainGlue(ctx context.Context, err error, action string) error {
+	if c.spec.rest != nil {
+		return c.explainREST(ctx, err, strings.TrimPrefix(action, "glue:"))
+	}
 	if c.spec.glue == nil {
 		return err
 	}
@@ -155,6 +173,9 @@ func (c *Catalog) Identities(ctx context.Context) []Identity {
 	list := []Identity{identity(ctx, c.resolver, c.def.Name, "s3", c.spec.s3)}
 	if c.spec.glue != nil {
 		list = append(list, identity(ctx, c.resolver, c.def.Name, "glue", c.spec.glue.auth))
+	}
+	if c.spec.rest != nil && c.spec.rest.signed {
+		list = append(list, identity(ctx, c.resolver, c.def.Name, c.spec.rest.name, c.spec.rest.auth))
 	}
 	return list
 }

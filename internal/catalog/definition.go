@@ -44,6 +44,7 @@ type spec struct {
 	s3        awsauth.Spec
 	glue      *glueStore   // the metastore, if it is Glue
 	hms       *hms.Options // the metastore, if it is Hive's
+	rest      *restStore   // the Iceberg REST catalog, if it is one
 	cache     cacheOptions
 	recursive bool
 	warehouse string // Iceberg: where databases without a location stand

@@ -195,6 +195,17 @@ func (c *Catalog) writer() (writer, bool) {
 	return w, ok && c.spec.kind == "iceberg"
 }
 
+// databases gives what makes and drops databases.
+func (c *Catalog) databases() (interface {
+	CreateDatabase(ctx context.Context, d *metastore.Database) error
+	DropDatabase(ctx context.Context, db string) error
+}, bool) {
+	if c.rest != nil {
+		return c.rest, true
+	}
+	return c.writer()
+}
+
 func (c *Catalog) readOnly() error {
 	return sqlerr.New(sqlerr.Unsupported, "catalog %s, of type %q, can only be read", c.def.Name, c.spec.kind)
 }
@@ -247,7 +258,7 @@ func (s *Storage) remove(ctx context.Context, uri string) error {
 // CreateDatabase makes a database; Exists if there is one. location may be
 // empty.
 func (c *Catalog) CreateDatabase(ctx context.Context, db, location string) error {
-	w, ok := c.writer()
+	w, ok := c.databases()
 	if !ok {
 		return c.readOnly()
 	}
@@ -256,7 +267,7 @@ func (c *Catalog) CreateDatabase(ctx context.Context, db, location string) error
 
 // DropDatabase removes a database without tables.
 func (c *Catalog) DropDatabase(ctx context.Context, db string) error {
-	w, ok := c.writer()
+	w, ok := c.databases()
 	if !ok {
 		return c.readOnly()
 	}
@@ -265,8 +276,12 @@ func (c *Catalog) DropDatabase(ctx context.Context, db string) error {
 
 // CreateTable makes a table without rows, or, with later set, gives a table
 // that is made by its first Append: then readers never see it without its rows.
-// Exists if there is one of the name.
+// A REST catalog makes it at once all the same; Abandon takes that back. Exists
+// if there is one of the name.
 func (c *Catalog) CreateTable(ctx context.Context, db, name string, d iceberg.Definition, later bool) (*Table, error) {
+	if c.rest != nil {
+		return c.createREST(ctx, db, name, d)
+	}
 	if _, ok := c.writer(); !ok {
 		return nil, c.readOnly()
 	}
@@ -304,9 +319,20 @@ func (c *Catalog) CreateTable(ctx context.Context, db, name string, d iceberg.De
 	return &Table{Table: t, Record: record, Catalog: c, Storage: c.Storage}, nil
 }
 
+// Abandon takes a table back that CreateTable has made for rows that were
+// refused.
+func (t *Table) Abandon(ctx context.Context) {
+	if t.Catalog.rest != nil {
+		_ = t.Catalog.dropREST(context.WithoutCancel(ctx), t.Record.Database, t.Record.Name, false) // it stays, without rows
+	}
+}
+
 // DropTable removes a table's record, and with purge the files of an Iceberg
 // table as well, as far as the identity may.
 func (c *Catalog) DropTable(ctx context.Context, db, name string, purge bool) error {
+	if c.rest != nil {
+		return c.dropREST(ctx, db, name, purge)
+	}
 	w, ok := c.writer()
 	if !ok {
 		return c.readOnly()

@@ -37,8 +37,12 @@ func (c *checker) iceberg() (spec, error) {
 		return s, cmp.Or(c.err(), error(sqlerr.New(sqlerr.Invalid, "Can't find iceberg native catalog type. You must specify the 'iceberg.catalog.type' property when creating an iceberg catalog in the catalog properties").
 			WithHint(`add "iceberg.catalog.type" = "glue", "hive" or "rest"`)))
 	case "glue", "hive":
-	case "rest", "jdbc", "hadoop", "custom":
-		return s, sqlerr.New(sqlerr.Unsupported, "Iceberg catalogs of type %q are not built yet", store).WithPos(c.text, pos).WithHint(`"glue" and "hive" are`)
+	case "rest":
+		c.rest(&s)
+		sort.Strings(s.warnings)
+		return s, c.err()
+	case "jdbc", "hadoop", "custom":
+		return s, sqlerr.New(sqlerr.Unsupported, "Iceberg catalogs of type %q are not built yet", store).WithPos(c.text, pos).WithHint(`"glue", "hive" and "rest" are`)
 	default:
 		return s, sqlerr.New(sqlerr.Invalid, "[%s : %s] is not supported", key, store).WithPos(c.text, pos).WithHint(`write "glue", "hive" or "rest"`)
 	}

@@ -347,7 +347,15 @@ func (c *session) targets(ctx context.Context, p *plan, t *catalog.Table, st *sy
 
 // append writes a query's rows as files, stores them, and makes them the
 // table's. After a refusal the files are removed, after a doubt they stay.
-func (c *session) append(ctx context.Context, a *addition, p *plan, text string) (int64, error) {
+func (c *session) append(ctx context.Context, a *addition, p *plan, text string) (rows int64, err error) {
+	outcome := lake.Rejected
+	if a.create {
+		defer func() {
+			if outcome == lake.Rejected {
+				a.table.Abandon(ctx)
+			}
+		}()
+	}
 	target, writable := a.table.Table.(lake.Appender)
 	if !writable {
 		return 0, sqlerr.New(sqlerr.Unsupported, "table %s.%s, of another format than Iceberg, can only be read", a.table.Record.Database, a.table.Record.Name)
@@ -381,14 +389,13 @@ func (c *session) append(ctx context.Context, a *addition, p *plan, text string)
 		remove(ctx, a.table.Storage, written)
 		return 0, err
 	}
-	outcome, err := target.Append(ctx, written, a.replace)
+	outcome, err = target.Append(ctx, written, a.replace)
 	if outcome == lake.Rejected {
 		remove(ctx, a.table.Storage, written)
 	}
 	if outcome != lake.Committed {
 		return 0, err
 	}
-	var rows int64
 	for _, f := range written {
 		rows += f.Rows
 	}
