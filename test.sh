@@ -31,9 +31,9 @@ setup() {
     root apt-get update -qq
     root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
   fi
-  if ! "$venv/bin/python" -c 'import pymysql, cryptography, boto3, psycopg, psycopg2' 2>/dev/null || [ ! -x "$venv/bin/aws" ]; then
+  if ! "$venv/bin/python" -c 'import pymysql, cryptography, boto3, psycopg, psycopg2, pyiceberg.catalog.glue, pyarrow' 2>/dev/null || [ ! -x "$venv/bin/aws" ]; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install -q pymysql==1.2.4 cryptography boto3==1.44.5 awscli==1.46.3 psycopg2-binary==2.9.13 "psycopg[binary]==3.3.9"
+    "$venv/bin/pip" install -q pymysql==1.2.4 cryptography boto3==1.44.5 awscli==1.46.3 psycopg2-binary==2.9.13 "psycopg[binary]==3.3.9" "pyiceberg[pyarrow,glue]==0.12.0"
   fi
   mvn -q -o dependency:get -Dartifact="com.mysql:mysql-connector-j:$newest" 2>/dev/null >&2 ||
     mvn -q dependency:get -Dartifact="com.mysql:mysql-connector-j:$newest"

@@ -195,3 +195,28 @@ func TestIcebergCommitsHappenOnce(t *testing.T) {
 	srv.Unlock()
 	l.expectLines(db, "SELECT a FROM r.d.t ORDER BY a", "1\n2\n3")
 }
+
+// Tables go both ways between lakeport and PyIceberg.
+func TestIcebergTablesAreSharedWithPyIceberg(t *testing.T) {
+	l := newLab(t)
+	db := l.db()
+	db.SetMaxOpenConns(1)
+	l.exec(db, l.warehouse("ice"), "CREATE DATABASE ice.d",
+		`CREATE TABLE ice.d.plain (id bigint COMMENT "the key", f float, g double, s string, d decimal(12, 3), day date, at datetime, b boolean,
+			l array<int>, m map<string, bigint>, st struct<x int, y string>) COMMENT "all kinds"`,
+		`INSERT INTO ice.d.plain VALUES (1, 1.5, -0.25, 'a string that is longer than sixteen', 12.345, '2024-02-29', '2024-02-29 12:34:56.789', true, [1, NULL], map{'k': 7}, row(5, 'z')),
+			(2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
+		"CREATE TABLE ice.d.parts (id bigint NOT NULL, s string, at datetime) PARTITION BY (bucket(id, 4), truncate(s, 2), day(at))",
+		"INSERT INTO ice.d.parts VALUES (1, 'one', '1969-12-31 23:59:59'), (2, 'one more', '2024-01-01'), (3, NULL, NULL), (4, 'four', '2024-01-01 10:00:00')",
+		`CREATE TABLE ice.d.three (id bigint, s string) PARTITION BY (s) PROPERTIES ("format-version" = "3")`,
+		"INSERT INTO ice.d.three VALUES (1, 'x')", "INSERT INTO ice.d.three VALUES (2, 'y')", "INSERT OVERWRITE ice.d.three VALUES (3, 'x')")
+	s := awsShell(t, l, rootKeys[home])
+	s.dir = "testdata"
+	s.run("python", "pyiceberg_client.py")
+	golden(t, "pyiceberg.txt", s.out.String())
+	l.expectLines(db, "SELECT label, id, price, day, at, point, tags, counts, extra FROM ice.d.made ORDER BY id",
+		"n1\t1\t0.25\t2024-01-01\t2024-01-01 01:02:03.000004\t{\"left\":0.5,\"y\":null,\"z\":null}\t[\"a\",null]\t{\"k\":1}\tNULL\n"+
+			"n3\t3\t0.75\t2024-01-03\t2024-01-03 01:02:03.000004\t{\"left\":1.5,\"y\":null,\"z\":null}\t[\"a\",null]\t{\"k\":3}\tNULL\n"+
+			"n4\t4\tNULL\tNULL\tNULL\t{\"left\":9.5,\"y\":1,\"z\":7}\tNULL\tNULL\te")
+	l.expectLines(db, "SELECT id FROM ice.d.made WHERE day = '2024-01-03' AND id = 3", "3")
+}

@@ -481,12 +481,42 @@ func exactly(x string, from lake.Type, to lake.Column) string {
 	case to.Type.Kind == lake.Float || to.Type.Kind == lake.Double || to.Type.Kind == lake.Varchar || from.Kind == lake.Null:
 	case from.Kind == lake.TimestampTZ && to.Type.Kind == lake.Timestamp, from.Kind == lake.Timestamp && to.Type.Kind == lake.TimestampTZ:
 	default:
-		lossy = "CAST(" + cast + " AS " + from.String() + ") IS DISTINCT FROM " + x
+		as := named(from, to.Type).String()
+		lossy = "CAST(" + cast + " AS " + as + ") IS DISTINCT FROM CAST(" + x + " AS " + as + ")"
 	}
 	if lossy == "" {
 		return cast
 	}
 	return fmt.Sprintf("CASE WHEN %s THEN CAST(error(%s || CAST(%s AS VARCHAR)) AS %s) ELSE %s END", lossy, lake.QuoteString(valueMark+to.Name+": "), x, to.Type, cast)
+}
+
+// named gives a type whose structs without names, as row(..) makes them, have
+// those of the type that they become.
+func named(from, to lake.Type) lake.Type {
+	if from.Kind != to.Kind {
+		return from
+	}
+	switch from.Kind {
+	case lake.List:
+		elem := named(*from.Elem, *to.Elem)
+		from.Elem = &elem
+	case lake.Map:
+		key, elem := named(*from.Key, *to.Key), named(*from.Elem, *to.Elem)
+		from.Key, from.Elem = &key, &elem
+	case lake.Struct:
+		from.Fields = slices.Clone(from.Fields)
+		for i := range from.Fields {
+			f := &from.Fields[i]
+			if i >= len(to.Fields) {
+				break
+			}
+			if f.Name == "" {
+				f.Name = to.Fields[i].Name
+			}
+			f.Type = named(f.Type, to.Fields[i].Type)
+		}
+	}
+	return from
 }
 
 // unreadable spells when text is a number that the type would round; "": never.

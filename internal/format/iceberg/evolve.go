@@ -127,7 +127,7 @@ func mismatch(from lake.Type, to Type) error {
 }
 
 // lambda gives a parameter's name that the enclosing expression does not use.
-func lambda(expr string) string { return "x" + strconv.Itoa(len(expr)) }
+func lambda(expr string) string { return "x__" + strconv.Itoa(len(expr)) }
 
 // evolveScalar allows what Iceberg calls type promotion, and the encodings
 // that writers before Iceberg used for the same type.

@@ -201,37 +201,38 @@ func hashedWords(t Type, x string) string {
 	default:
 		return ""
 	}
-	octet := func(at string) string { return "CAST('0x' || substr(h, " + at + ", 2) AS UBIGINT)" }
-	word := fmt.Sprintf("%s + %s * 256 + %s * 65536 + %s * 16777216", octet("8 * i + 1"), octet("8 * i + 3"), octet("8 * i + 5"), octet("8 * i + 7"))
-	tail := "CASE len(h) // 2 % 4 WHEN 0 THEN 0::UBIGINT"
+	octet := func(at string) string { return "CAST('0x' || substr(h__, " + at + ", 2) AS UBIGINT)" }
+	word := fmt.Sprintf("%s + %s * 256 + %s * 65536 + %s * 16777216", octet("8 * i__ + 1"), octet("8 * i__ + 3"), octet("8 * i__ + 5"), octet("8 * i__ + 7"))
+	tail := "CASE len(h__) // 2 % 4 WHEN 0 THEN 0::UBIGINT"
 	for n := 1; n <= 3; n++ {
 		sum := make([]string, n)
 		for k := range n {
-			sum[k] = fmt.Sprintf("%s * %d", octet(fmt.Sprintf("len(h) - %d", 2*(n-k)-1)), 1<<(8*k))
+			sum[k] = fmt.Sprintf("%s * %d", octet(fmt.Sprintf("len(h__) - %d", 2*(n-k)-1)), 1<<(8*k))
 		}
 		tail += fmt.Sprintf(" WHEN %d THEN %s", n, strings.Join(sum, " + "))
 	}
-	return "list_transform([" + hex + "], lambda h: {w: list_transform(range(len(h) // 8), lambda i: " + word + "), tail: " + tail + " END, n: CAST(len(h) // 2 AS UBIGINT)})[1]"
+	return "list_transform([" + hex + "], lambda h__: {w: list_transform(range(len(h__) // 8), lambda i__: " + word + "), tail: " + tail + " END, n: CAST(len(h__) // 2 AS UBIGINT)})[1]"
 }
 
 // bucketSQL spells murmur3 of hashedWords' value, and its bucket. What is used
-// twice is a lambda's parameter, so that the text stays short.
+// twice is a lambda's parameter, so that the text stays short; their names are no
+// column's.
 func bucketSQL(words string, width int) string {
 	const mask = " & 4294967295"
 	rotated := func(x string, by int) string {
-		return fmt.Sprintf("list_transform([(%s) * %d], lambda y: (y%s) | (y >> 32))[1]", x, 1<<by, mask)
+		return fmt.Sprintf("list_transform([(%s) * %d], lambda y__: (y__%s) | (y__ >> 32))[1]", x, 1<<by, mask)
 	}
 	scrambled := func(k string) string {
 		return "(" + rotated("("+k+") * 3432918353::UBIGINT"+mask, 15) + " * 461845907::UBIGINT" + mask + ")"
 	}
-	h := "list_reduce(s.w, lambda h, k: (" + rotated("xor(h, "+scrambled("k")+")", 13) + " * 5 + 3864292196)" + mask + ", 0::UBIGINT)"
-	h = "xor(xor(" + h + ", " + scrambled("s.tail") + "), s.n)" // of no bytes left, nothing changes
+	h := "list_reduce(s__.w, lambda h__, k__: (" + rotated("xor(h__, "+scrambled("k__")+")", 13) + " * 5 + 3864292196)" + mask + ", 0::UBIGINT)"
+	h = "xor(xor(" + h + ", " + scrambled("s__.tail") + "), s__.n)" // of no bytes left, nothing changes
 	for _, step := range []struct {
 		shift int
 		by    string
 	}{{16, "2246822507"}, {13, "3266489909"}} {
-		h = fmt.Sprintf("list_transform([%s], lambda v: (xor(v, v >> %d) * %s::UBIGINT)%s)[1]", h, step.shift, step.by, mask)
+		h = fmt.Sprintf("list_transform([%s], lambda v__: (xor(v__, v__ >> %d) * %s::UBIGINT)%s)[1]", h, step.shift, step.by, mask)
 	}
-	h = "list_transform([" + h + "], lambda v: xor(v, v >> 16))[1]"
-	return fmt.Sprintf("CAST(list_transform([%s], lambda s: (%s & 2147483647) %% %d)[1] AS INTEGER)", words, h, width)
+	h = "list_transform([" + h + "], lambda v__: xor(v__, v__ >> 16))[1]"
+	return fmt.Sprintf("CAST(list_transform([%s], lambda s__: (%s & 2147483647) %% %d)[1] AS INTEGER)", words, h, width)
 }

@@ -122,7 +122,7 @@ func TestSQLOfTransformsAgrees(t *testing.T) {
 				if !known && strings.HasPrefix(transform, "truncate") && strings.HasPrefix(text, "-9") {
 					continue // it does not fit
 				}
-				got, err := l.query(fmt.Sprintf(`SELECT CAST(%s AS VARCHAR) AS p FROM (SELECT CAST('%s' AS %s) AS "a ""b""")`, expr, text, typ.lake()))
+				got, err := l.query(fmt.Sprintf(`SELECT CAST(%s AS VARCHAR) AS p FROM (SELECT CAST('%s' AS %s) AS "a ""b""", 1 AS s, 2 AS h, 3 AS k, 4 AS v, 5 AS y, 6 AS i)`, expr, text, typ.lake()))
 				if err != nil || !ok || !known {
 					t.Errorf("%s of %s %q: %v", transform, name, text, err)
 					continue
