@@ -110,7 +110,7 @@ const long = "SELECT count(*) FROM TABLE(generate_series(1, 1000000)) AS a(x), T
 // connection's id.
 func running(t testing.TB, db *sql.DB, text string) string {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
 		if id := findRunning(t, db, text); id != "" {
 			return id
 		}
@@ -124,7 +124,7 @@ func stopped(t testing.TB, db *sql.DB, text string) time.Duration {
 	t.Helper()
 	began := time.Now()
 	for findRunning(t, db, text) != "" {
-		if time.Since(began) > 20*time.Second {
+		if time.Since(began) > 60*time.Second {
 			t.Fatalf("%s goes on", text)
 		}
 	}
