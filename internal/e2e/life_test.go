@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -72,8 +73,8 @@ func TestASecondServerOnTheDirectoryIsRefusedByNameOfTheFirst(t *testing.T) {
 }
 
 // awaitStatement returns when the process list shows a statement with text in
-// it, or when ended closes.
-func (l *lab) awaitStatement(db *sql.DB, text string, ended <-chan struct{}) {
+// it that has run for so many seconds, or when ended closes.
+func (l *lab) awaitStatement(db *sql.DB, text string, seconds int, ended <-chan struct{}) {
 	l.t.Helper()
 	for {
 		select {
@@ -84,7 +85,11 @@ func (l *lab) awaitStatement(db *sql.DB, text string, ended <-chan struct{}) {
 		rows, err := db.Query("SHOW FULL PROCESSLIST")
 		l.must(rows, err)
 		for line := range strings.Lines(dump(l.t, rows)) {
-			if strings.Contains(line, text) && !strings.Contains(line, "PROCESSLIST") {
+			cells := strings.Split(line, "\t") // Time is the seventh
+			if !strings.Contains(line, text) || strings.Contains(line, "PROCESSLIST") {
+				continue
+			}
+			if ran, err := strconv.Atoi(cells[6]); err == nil && ran >= seconds {
 				return
 			}
 		}
@@ -109,7 +114,7 @@ func TestSIGTERMDrainsAndExitsZero(t *testing.T) {
 		}
 		got <- err
 	}()
-	l.awaitStatement(db, "range(60000000)", started)
+	l.awaitStatement(db, "range(60000000)", 0, started)
 	if err := l.stop(syscall.SIGTERM); err != nil {
 		t.Errorf("exit: %v\n%s", err, l.log)
 	}
@@ -140,7 +145,7 @@ func TestSIGTERMEndsWhatRunsTooLong(t *testing.T) {
 				for err == nil && rows.Next() {
 				}
 			}()
-			l.awaitStatement(db, c.query[:20], ended)
+			l.awaitStatement(db, c.query[:20], 1, ended) // the engine is at it by then
 			if err := l.stop(syscall.SIGTERM); err != nil {
 				t.Errorf("exit: %v\n%s", err, l.log)
 			}
