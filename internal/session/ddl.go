@@ -67,6 +67,9 @@ func (c *session) dropDatabase(ctx context.Context, st *syntax.DropDatabase, w w
 	case !found:
 		return sqlerr.New(sqlerr.NotFound, "Can't drop database '%s'; database doesn't exist", db).With(sqlerr.DBMissing)
 	}
+	if err := c.dropTemporaries(ctx, db); err != nil {
+		return err
+	}
 	if _, err := c.conn.Exec(ctx, "DROP SCHEMA "+engine.Catalog+"."+lake.QuoteName(db)+" CASCADE"); err != nil {
 		return err
 	}

@@ -202,11 +202,10 @@ func (c *session) Reset(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.temporaries {
-		if err := c.dropTemporaries(ctx); err != nil {
-			return err
-		}
+	if err := c.dropTemporaries(ctx, ""); err != nil {
+		return err
 	}
+	c.temporaries = false
 	c.vars, c.users, c.warnings, c.prepared = c.srv.globals.all(), map[string]any{}, nil, map[string]string{}
 	if c.catalog == "" {
 		c.catalog = catalog.Internal

@@ -201,14 +201,21 @@ func (c *session) temporaryTables(ctx context.Context) ([]tableName, error) {
 	}
 }
 
-func (c *session) dropTemporaries(ctx context.Context) error {
+// dropTemporaries drops the session's own tables of a database, of all if db
+// is "".
+func (c *session) dropTemporaries(ctx context.Context, db string) error {
+	if !c.temporaries {
+		return nil
+	}
 	list, err := c.temporaryTables(ctx)
 	for _, n := range list {
+		if db != "" && n.database != db {
+			continue
+		}
 		if _, err := c.conn.Exec(ctx, "DROP TABLE "+n.internal()); err != nil {
 			return err
 		}
 	}
-	c.temporaries = false
 	return err
 }
 

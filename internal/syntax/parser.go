@@ -258,6 +258,9 @@ func (p *parser) ident(what string) Ident {
 // identOrString also takes the name as a string literal.
 func (p *parser) identOrString(what string) Ident {
 	if t := p.tok(); t.Kind == String {
+		if t.Value() == "" {
+			p.failf(Pos(t.Pos), "the %s is empty", what)
+		}
 		p.next()
 		return Ident{Pos(t.Pos), t.Value()}
 	}

@@ -207,6 +207,9 @@ func (it *SetItem) variable(p *parser) {
 	default:
 		it.Name.Name = strings.Join(p.name("variable name", 3).Names(), ".")
 	}
+	if it.Name.Name == "" {
+		p.failf(it.Name.Pos, "the variable name is empty")
+	}
 	it.Name.Name = strings.ToLower(it.Name.Name)
 }
 
