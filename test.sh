@@ -94,9 +94,13 @@ check() {
 fuzz() {
   local span=$1 pkg target
   grep -rlE '^func Fuzz' --include='*_test.go' internal cmd | xargs -n1 dirname | sort -u | while read -r pkg; do
+    # One instrumented binary for all targets of a package.
+    go test -c -fuzz=. -o "$cache/fuzz.test" "./$pkg" </dev/null
     grep -hoE '^func Fuzz[A-Za-z0-9]+' "$pkg"/*_test.go | awk '{print $2}' | while read -r target; do
       echo "fuzz $pkg $target"
-      go test -run='^$' -fuzz="^$target\$" -fuzztime="$span" "./$pkg" >"$cache/fuzz.log" 2>&1 </dev/null || { cat "$cache/fuzz.log"; exit 1; }
+      (cd "$pkg" && "$cache/fuzz.test" -test.run='^$' -test.fuzz="^$target\$" -test.fuzztime="$span" -test.fuzzcachedir="$cache/fuzz") >"$cache/fuzz.log" 2>&1 </dev/null ||
+        { cat "$cache/fuzz.log"; exit 1; }
+      grep -q '^fuzz: elapsed' "$cache/fuzz.log" || { echo "$target did not run"; exit 1; }
     done
   done
 }
@@ -116,8 +120,8 @@ case ${1:-all} in
   all)
     setup
     check
-    go test -count=1 ./...
-    fuzz 3s
+    go test -count=1 -timeout 20m ./...
+    fuzz 2s
     ;;
   *) sed -n '2,11p' "$0"; exit 2 ;;
 esac
