@@ -254,12 +254,13 @@ var catalogQueries = map[string]string{
 
 // lowerASCII keeps the length, so that offsets stay.
 func lowerASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
 		}
-		return r
-	}, s)
+	}
+	return string(b)
 }
 
 // objectTypes are types of PostgreSQL that stand for objects of its catalog.
@@ -341,6 +342,14 @@ func (w *writer) redshiftWord(i, end int) int {
 	case name == "minus" && !w.is(i+1, "(") || name == "minus" && w.is(i+2, "SELECT"):
 		w.put(i, "EXCEPT")
 		return i + 1
+	case name == "approximate" && w.is(i+1, "COUNT"): // the call that follows says it
+		return i + 1
+	case name == "like" || name == "ilike":
+		return w.likePattern(i, end)
+	case name == "similar" && w.is(i+1, "TO"):
+		return w.similar(i, i+2, "~", end)
+	case name == "not" && w.seq(i, "NOT", "SIMILAR", "TO"):
+		return w.similar(i, i+3, "!~", end)
 	case name == "top" && w.is(i-1, "SELECT", "DISTINCT", "ALL") && w.kind(i+1) == syntax.Number:
 		return i + 2
 	case name == "cast" && w.is(i+1, "("):
@@ -410,6 +419,41 @@ func (w *writer) operatorOf(i, from, end int) int {
 	}
 	stop := w.operandEnd(from, end)
 	w.put(i, word+" "+redshiftMacro(pattern)+"(")
+	w.inner(from, stop)
+	w.put(stop, ")")
+	return stop
+}
+
+// patternEnd gives the end of a pattern: an operand and those that || joins to it.
+func (w *writer) patternEnd(i, end int) int {
+	stop := w.operandEnd(i, end)
+	for stop < end && w.is(stop, "||") {
+		stop = w.operandEnd(stop+1, end)
+	}
+	return stop
+}
+
+// likePattern writes LIKE and its pattern, in which a backslash escapes, unless
+// the query names another sign.
+func (w *writer) likePattern(i, end int) int {
+	w.copied(w.toks[i].Pos, lowerASCII(w.toks[i].Text))
+	stop := w.patternEnd(i+1, end)
+	if stop <= i+1 || w.is(stop, "ESCAPE") || stop == i+2 && w.kind(i+1) == syntax.String && !strings.Contains(w.toks[i+1].Value(), `\`) {
+		return i + 1
+	}
+	w.span(i+1, stop)
+	w.put(stop, ` ESCAPE '\'`)
+	return stop
+}
+
+// similar writes [NOT] SIMILAR TO, whose pattern begins at from, as a match of a
+// regular expression.
+func (w *writer) similar(i, from int, op string, end int) int {
+	stop := w.patternEnd(from, end)
+	if w.is(stop, "ESCAPE") {
+		w.fail(sqlerr.Unsupported, stop, "SIMILAR TO with ESCAPE is not built yet")
+	}
+	w.put(i, op+" "+redshiftMacro("similar")+"(")
 	w.inner(from, stop)
 	w.put(stop, ")")
 	return stop

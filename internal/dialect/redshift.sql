@@ -6,6 +6,8 @@
 CREATE MACRO @divisor(x) AS CASE WHEN x = 0 THEN error('Divide by zero') ELSE x END;
 CREATE MACRO @pattern(p) AS '(?s).*(?:' || p || ').*';
 CREATE MACRO @pattern_any_case(p) AS '(?si).*(?:' || p || ').*';
+CREATE MACRO @similar(p) AS CASE WHEN contains(p, '\') OR contains(p, '[^') THEN error('SIMILAR TO with a backslash or [^ is not built yet')
+  ELSE '(?s)(?:' || replace(replace(regexp_replace(p, '([.^$])', '\\\1', 'g'), '%', '.*'), '_', '.') || ')' END;
 
 -- Redshift's own functions.
 CREATE MACRO @nvl2(x, a, b) AS CASE WHEN x IS NOT NULL THEN a ELSE b END;

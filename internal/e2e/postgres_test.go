@@ -278,3 +278,31 @@ func TestPsycopg(t *testing.T) {
 	}
 	golden(t, "psycopg.txt", string(out))
 }
+
+func TestRedshiftsFunctions(t *testing.T) {
+	l := newLab(t)
+	c := l.pgx("")
+	text, err := os.ReadFile("testdata/redshift_functions.txt")
+	l.must(text, err)
+	for line := range strings.Lines(string(text)) {
+		expr, want, is := strings.Cut(strings.TrimSpace(line), " => ")
+		if strings.HasPrefix(line, "#") || !is {
+			continue
+		}
+		var got *string
+		err := c.QueryRow(context.Background(), "SELECT CAST("+expr+" AS VARCHAR)").Scan(&got)
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", expr, err)
+		case got == nil && want != "NULL" || got != nil && *got != want:
+			t.Errorf("%s: got %v, want %s", expr, deref(got), want)
+		}
+	}
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return "NULL"
+	}
+	return *s
+}

@@ -25,6 +25,7 @@ type portal struct {
 	formats []int16
 	run     *cursor // of a portal that was executed in part
 	ended   bool    // it has been executed to its end
+	cut     bool    // another statement has run since it was executed in part
 }
 
 // extended answers one message of the extended protocol. What fails in it
@@ -49,6 +50,7 @@ func (c *conn) parse(m *pgproto3.Parse) error {
 		return sqlerr.New(sqlerr.Exists, "prepared statement %q already exists", m.Name).With(codeTwoStatements)
 	}
 	c.dropStatement(m.Name)
+	c.cutPortals(nil)
 	p := &prepared{text: m.Query}
 	types := make([]lake.Type, len(m.ParameterOIDs))
 	for i, oid := range m.ParameterOIDs {
@@ -164,11 +166,15 @@ func (c *conn) execute(m *pgproto3.Execute) error {
 			return sqlerr.New(sqlerr.NotFound, "portal %q does not exist", m.Portal).With(codeNoPortal)
 		case p.stmt.st == nil:
 			return c.out.add(&pgproto3.EmptyQueryResponse{})
+		case p.cut:
+			return sqlerr.New(sqlerr.Unsupported, "the rows of portal %q ended when another statement of the connection ran", m.Portal).With(codeNoPortal).
+				WithHint("fetch all rows first, or DECLARE a cursor")
 		case p.ended:
 			return sqlerr.New(sqlerr.Invalid, "portal %q cannot be run", m.Portal).With(sqlerr.Code{State: "55000"})
 		case p.run != nil || m.MaxRows > 0 && p.stmt.st.Columns() != nil:
 			return c.fetch(p, int(m.MaxRows))
 		}
+		c.cutPortals(nil)
 		ctx, end := c.begin()
 		defer end()
 		p.ended = true
@@ -208,6 +214,17 @@ func (c *conn) closePortal(name string) {
 	if p, found := c.portals[name]; found {
 		p.close()
 		delete(c.portals, name)
+	}
+}
+
+// cutPortals ends what portals but one have begun to give: rows of a
+// transaction are read through its connection, which the next statement takes.
+func (c *conn) cutPortals(but *portal) {
+	for _, p := range c.portals {
+		if p != but && p.run != nil {
+			p.close()
+			p.cut = true
+		}
 	}
 }
 

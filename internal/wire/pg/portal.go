@@ -53,6 +53,7 @@ func (c *conn) openCursor(p *portal) *cursor {
 // fetch sends up to n rows of a portal, all that are left if n is 0. Its last
 // answer tells whether the portal may be executed again.
 func (c *conn) fetch(p *portal, n int) error {
+	c.cutPortals(p)
 	if p.run == nil {
 		p.run = c.openCursor(p)
 	}

@@ -1,0 +1,98 @@
+package dialect
+
+import (
+	"strings"
+	"testing"
+
+	"lakeport/internal/sqlerr"
+)
+
+// fold puts the names of macros short.
+func fold(sql string) string { return strings.ReplaceAll(sql, redshiftSchema+"rs_", "@") }
+
+func TestRedshiftIsRewritten(t *testing.T) {
+	o := RedshiftOptions{
+		Function: func(name string) (string, bool) { return "'me'", name == "current_user" || name == "current_database" },
+		Literal:  func(typ, value string) (string, bool) { return "7", typ == "regclass" && value == "t" },
+	}
+	for text, want := range map[string]string{
+		`SELECT Id, "Id", T."X" FROM Db.T`:                                   `select id, "Id", t."X" from db.t`,
+		"SELECT 'It''s', E'\\n', $$A$$":                                      "select 'It''s', E'\\n', $$A$$",
+		"SELECT a/b, a / 2, a % (b + 1), a / 0":                              "select a/@divisor(b), a / 2, a % @divisor((b + 1)), a / @divisor(0)",
+		"SELECT a ~ '^x' AND b !~* c":                                        "select a ~ @pattern('^x') and b !~ @pattern_any_case(c)",
+		"SELECT a OPERATOR(pg_catalog.~) 'x' COLLATE pg_catalog.default":     "select a ~ @pattern('x')",
+		"SELECT pg_catalog.format_type(a, b)::pg_catalog.text":               "select @format_type(a, b)::text",
+		"SELECT current_user, Current_Database(), x.current_user":            "select 'me', 'me', x.current_user",
+		"SELECT 't'::regclass, CAST('t' AS regclass)":                        "select 7, 7",
+		"SELECT c.oid::regclass::text":                                       "select (SELECT o.relname FROM pg_catalog.pg_class AS o WHERE o.oid = c.oid)::text",
+		"SELECT '1'::oid, a::name, b::varchar(3), c::numeric(3,1)":           "select '1'::BIGINT, a::VARCHAR, b::varchar, c::numeric(3,1)",
+		"SELECT DATEADD(m, 1, d), datediff('qtr', a, b), date_trunc(mon, x)": "select @dateadd('minute', 1, d), @datediff('quarter', a, b), date_trunc('month', x)",
+		"SELECT LISTAGG(DISTINCT a, ',') WITHIN GROUP (ORDER BY b DESC)":     "select string_agg(distinct a, ',' order by b desc NULLS FIRST)",
+		"SELECT DECODE(a, NULL, 1, 2, 3, 4)":                                 "select CASE WHEN (a) IS NOT DISTINCT FROM (null) THEN 1 WHEN (a) IS NOT DISTINCT FROM (2) THEN 3 ELSE 4 END",
+		"SELECT CONVERT(int, a), NVL(a, b), LEN(c)":                          "select CAST(a AS int), coalesce(a, b), length(c)",
+		"SELECT TOP 3 a FROM t ORDER BY a":                                   "select a from t order by a NULLS LAST LIMIT 3",
+		"SELECT (SELECT TOP 1 a FROM t) FROM u":                              "select (select a from t LIMIT 1) from u",
+		"SELECT a FROM t ORDER BY a / b, c NULLS FIRST, d DESC LIMIT 1":      "select a from t order by a / @divisor(b) NULLS LAST, c nulls first, d desc NULLS FIRST limit 1",
+		"SELECT 1 MINUS SELECT 2":                                            "select 1 EXCEPT select 2",
+		"SELECT $1, a -- x\nFROM t":                                          "select $1, a from t",
+	} {
+		r, err := Redshift(text, o)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := strings.Join(strings.Fields(fold(r.SQL)), " "); got != strings.Join(strings.Fields(want), " ") {
+			t.Errorf("%s: got\n%s\nwant\n%s", text, got, want)
+		}
+	}
+}
+
+func TestRedshiftNamesColumnsAsPostgreSQL(t *testing.T) {
+	for item, want := range map[string]string{
+		"1": "?column?", "a + 1": "?column?", "count(*)": "count", "a::int": "a", "1::int4": "int4", "f(a)::text": "f", "CASE WHEN a THEN 1 END": "case",
+		"pg_catalog.version()": "version", "true": "bool", "NULL": "?column?", "sum(a) OVER (PARTITION BY b)": "sum", "cast(a as date)": "date",
+		"dateadd(day, 1, a)": "date_add", "listagg(a) WITHIN GROUP (ORDER BY b)": "listagg", "'x' AS y": "", "a": "", "t.a": "",
+	} {
+		r, err := Redshift("SELECT "+item, RedshiftOptions{Headings: true})
+		if err != nil {
+			t.Errorf("%s: %v", item, err)
+			continue
+		}
+		_, heading, _ := strings.Cut(r.SQL, ` AS "`)
+		if got := strings.TrimSuffix(heading, `"`); got != want {
+			t.Errorf("%s: heading %q, want %q in %s", item, got, want, r.SQL)
+		}
+	}
+}
+
+func TestRedshiftPointsIntoTheSource(t *testing.T) {
+	const text = "SELECT nvl(a, b) / c, missing FROM t"
+	r, err := Redshift(text, RedshiftOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.Source(strings.Index(r.SQL, "missing")), strings.Index(text, "missing"); got != want {
+		t.Errorf("got offset %d, want %d", got, want)
+	}
+	if _, err := Redshift("SELECT 'nosuch'::regclass", RedshiftOptions{}); sqlerr.From(err).Pos.Column != 8 {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzRedshift(f *testing.F) {
+	for _, text := range []string{"SELECT TOP 1 a / b FROM t ORDER BY 1", "SELECT DATEADD(day, 1, x), LISTAGG(a) WITHIN GROUP (ORDER BY b)", "a ~ b::regclass", "SELECT 'x'::regclass", "OPERATOR(pg_catalog.~) 'a'",
+		"CAST(a AS oid)", "DECODE(a,1,2)", "pg_table_is_visible(a)", "COLLATE", "ORDER BY"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := Redshift(text, RedshiftOptions{Headings: true})
+		if err != nil {
+			return
+		}
+		for i := range len(r.SQL) + 1 {
+			if at := r.Source(i); at < 0 || at > len(text) {
+				t.Fatalf("offset %d of %q comes from %d", i, r.SQL, at)
+			}
+		}
+	})
+}
