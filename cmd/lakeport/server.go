@@ -22,8 +22,10 @@ import (
 	"lakeport/internal/sandbox/glue"
 	"lakeport/internal/sandbox/iamapi"
 	"lakeport/internal/sandbox/kms"
+	"lakeport/internal/sandbox/lakeformation"
 	"lakeport/internal/sandbox/redshift"
 	"lakeport/internal/sandbox/s3"
+	"lakeport/internal/sandbox/s3tables"
 	"lakeport/internal/sandbox/sts"
 	"lakeport/internal/secret"
 	"lakeport/internal/session"
@@ -147,11 +149,9 @@ func (s *server) startSandbox(o options, log *slog.Logger) (map[string]string, e
 	sb.Add(sts.New(sb.World()))
 	sb.Add(iamapi.New(sb.World()))
 	sb.Add(objects)
-	tables, err := glue.New(glue.Options{DB: sb.DB(), Now: sb.Now})
-	if err != nil {
-		return nil, fmt.Errorf("open the sandbox's Glue: %w", err)
+	if err := addCatalogs(sb, objects); err != nil {
+		return nil, err
 	}
-	sb.Add(tables)
 	warehouses, err := redshift.New(redshift.Options{DB: sb.DB(), World: sb.World(), Now: sb.Now, Record: sb.Record})
 	if err != nil {
 		return nil, fmt.Errorf("open the sandbox's Redshift: %w", err)
@@ -168,7 +168,29 @@ func (s *server) startSandbox(o options, log *slog.Logger) (map[string]string, e
 	if _, err = s.serveHTTP("redshift", "127.0.0.1:0", warehouses.Credentials()); err != nil {
 		return nil, err
 	}
-	return map[string]string{"s3": s.awsURL, "sts": s.awsURL, "iam": s.awsURL, "glue": s.awsURL, "kms": s.awsURL, "imds": imds}, nil
+	return map[string]string{"s3": s.awsURL, "sts": s.awsURL, "iam": s.awsURL, "glue": s.awsURL, "kms": s.awsURL, "s3tables": s.awsURL, "imds": imds}, nil
+}
+
+// addCatalogs gives the sandbox Glue, S3 Tables and Lake Formation, which stand
+// on each other and on the objects of S3.
+func addCatalogs(sb *sandbox.Server, objects *s3.Service) error {
+	tables, err := s3tables.New(s3tables.Options{DB: sb.DB(), Objects: objects, Now: sb.Now})
+	if err != nil {
+		return fmt.Errorf("open the sandbox's S3 Tables: %w", err)
+	}
+	lake, err := lakeformation.New(lakeformation.Options{DB: sb.DB(), World: sb.World(), Tables: tables, Now: sb.Now, Record: sb.Record})
+	if err != nil {
+		return fmt.Errorf("open the sandbox's Lake Formation: %w", err)
+	}
+	objects.KeepTables(lake)
+	catalogs, err := glue.New(glue.Options{DB: sb.DB(), Now: sb.Now, Tables: tables, Lake: lake})
+	if err != nil {
+		return fmt.Errorf("open the sandbox's Glue: %w", err)
+	}
+	sb.Add(tables)
+	sb.Add(lake)
+	sb.Add(catalogs)
+	return nil
 }
 
 func (s *server) serveHTTP(name, addr string, h http.Handler) (url string, err error) {

@@ -131,7 +131,9 @@ func appendPath(b []byte, escaped string) ([]byte, error) {
 }
 
 // appendTwice writes the canonical URI of the other services: empty and dot
-// segments removed, each remaining one encoded twice.
+// segments removed, each remaining one encoded once more than it was sent, as
+// every SDK does. A character that was sent plain, such as the colons of a Glue
+// catalog's id, is therefore encoded once.
 func appendTwice(b []byte, escaped string) ([]byte, error) {
 	var kept []string
 	for _, segment := range splitPath(escaped) {
@@ -144,12 +146,11 @@ func appendTwice(b []byte, escaped string) ([]byte, error) {
 		}
 	}
 	for _, segment := range kept {
-		plain, err := unescape(segment, false)
-		if err != nil {
+		if _, err := unescape(segment, false); err != nil {
 			return b, err
 		}
 		b = append(b, '/')
-		b = appendEscaped(b, string(appendEscaped(nil, plain)))
+		b = appendEscaped(b, segment)
 	}
 	if len(kept) == 0 || strings.HasSuffix(escaped, "/") {
 		b = append(b, '/')

@@ -37,6 +37,9 @@ var operations = map[string]operation{
 	"BatchDeletePartition":    {onPartition, true, as(batchDeletePartition)},
 	"GetPartitionIndexes":     {onPartition, false, as(getPartitionIndexes)},
 	"GetUserDefinedFunctions": {onFunctions, false, as(getFunctions)},
+	"CreateCatalog":           {onNewCatalog, true, as(createCatalog)},
+	"UpdateCatalog":           {onCatalog, true, as(updateRoot)},
+	"DeleteCatalog":           {onCatalog, true, as(updateRoot)},
 	"GetCatalog":              {onCatalog, false, as(getCatalog)},
 	"GetCatalogs":             {onCatalog, false, as(getCatalogs)},
 	"GetCatalogImportStatus":  {onCatalog, false, as(getImportStatus)},
@@ -149,14 +152,35 @@ type catalogOutput struct {
 func getCatalog(c *call, _ *none) (catalogOutput, error) { return catalogOutput{c.root()}, nil }
 
 type catalogsOutput struct {
-	CatalogList []catalogRecord
+	CatalogList []any
 }
 
-func getCatalogs(c *call, in *struct{ IncludeRoot bool }) (catalogsOutput, error) {
+// getCatalogs lists the catalogs in the account's own; with Recursive those of
+// its table buckets, too.
+func getCatalogs(c *call, in *struct{ IncludeRoot, Recursive bool }) (catalogsOutput, error) {
+	out := catalogsOutput{[]any{}}
 	if in.IncludeRoot {
-		return catalogsOutput{[]catalogRecord{c.root()}}, nil
+		out.CatalogList = append(out.CatalogList, c.root())
 	}
-	return catalogsOutput{[]catalogRecord{}}, nil
+	f, err := c.federated()
+	if err != nil || f == nil || c.svc.tables == nil {
+		return out, err
+	}
+	n := &nestedCall{call: c, catalog: f}
+	out.CatalogList = append(out.CatalogList, n.record(federatedName, federatedName, f))
+	if !in.Recursive {
+		return out, nil
+	}
+	buckets, err := c.svc.tables.BucketsIn(c.top.Tx(), c.account, c.region)
+	for _, b := range buckets {
+		out.CatalogList = append(out.CatalogList, n.bucketRecord(b))
+	}
+	return out, err
+}
+
+// updateRoot refuses to change the account's own catalog.
+func updateRoot(c *call, _ *none) (none, error) {
+	return none{}, invalid("the sandbox does not change the catalog %s itself", c.account)
 }
 
 type importOutput struct {

@@ -116,6 +116,9 @@ func onCatalog(s *scope) []string {
 	return tails
 }
 
+// onNewCatalog is the scope of a catalog that is made in the account's own.
+func onNewCatalog(s *scope) []string { return append(onCatalog(s), "catalog/"+s.in.Name) }
+
 func inDatabase(s *scope, db string) []string {
 	return append(onCatalog(s), s.inCatalog("database", db))
 }

@@ -21,12 +21,19 @@ import (
 
 	"lakeport/internal/iam"
 	"lakeport/internal/sandbox"
+	"lakeport/internal/sandbox/iceberg"
+	"lakeport/internal/sandbox/lakeformation"
+	"lakeport/internal/sandbox/s3tables"
 )
 
 // Options is what a Service stands on.
 type Options struct {
 	DB  *bbolt.DB        // the world's file; the Service keeps to its own bucket
 	Now func() time.Time // the clock that records are stamped by; nil: time.Now
+	// Tables and Lake are S3 Tables and Lake Formation, which federated
+	// catalogs and the Iceberg REST endpoint stand on; nil: there are none.
+	Tables *s3tables.Service
+	Lake   *lakeformation.Service
 }
 
 // Service is Glue of all accounts and regions. It implements sandbox.Service
@@ -34,6 +41,9 @@ type Options struct {
 type Service struct {
 	db  *bbolt.DB
 	now func() time.Time
+
+	tables *s3tables.Service
+	lake   *lakeformation.Service
 
 	mu       sync.Mutex
 	policies map[string]*iam.Policy // by catalog ARN, compiled; nil: none is set
@@ -44,7 +54,7 @@ func New(o Options) (*Service, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Service{db: o.DB, now: o.Now, policies: map[string]*iam.Policy{}}
+	s := &Service{db: o.DB, now: o.Now, tables: o.Tables, lake: o.Lake, policies: map[string]*iam.Policy{}}
 	err := o.DB.Update(func(tx *bbolt.Tx) error {
 		top, err := tx.CreateBucketIfNotExists(bucketGlue)
 		if err != nil {
@@ -100,6 +110,14 @@ func as[In, Out any](f func(*call, *In) (Out, error)) func(*call) (any, error) {
 // Needs finds the operation and the resources that AWS checks for it: the
 // object and all its ancestors, for deletions also its descendants.
 func (s *Service) Needs(c *sandbox.Call) ([]sandbox.Need, error) {
+	if isIceberg(c.Request) {
+		r, err := parseREST(c)
+		if err != nil {
+			return nil, err
+		}
+		c.Prepared = r
+		return r.needs(), nil
+	}
 	name, op, err := find(c.Request)
 	if err != nil {
 		return nil, err
@@ -117,6 +135,9 @@ func (s *Service) Needs(c *sandbox.Call) ([]sandbox.Need, error) {
 			Resource: iam.Resource{ARN: at.arn(tail), Account: at.account},
 			Context:  at.context(),
 		}
+	}
+	if name == "CreateCatalog" {
+		needs = append(needs, passConnection(at))
 	}
 	return needs, nil
 }
@@ -136,16 +157,16 @@ func find(r *http.Request) (string, operation, error) {
 
 // Serve runs the operation in one transaction and answers after its commit.
 func (s *Service) Serve(w http.ResponseWriter, c *sandbox.Call) error {
-	_, op, err := find(c.Request)
+	if isIceberg(c.Request) {
+		return s.serveREST(w, c)
+	}
+	name, op, err := find(c.Request)
 	if err != nil {
 		return err
 	}
 	at, err := parseScope(c)
 	if err != nil {
 		return err
-	}
-	if at.nested != "" {
-		return fail("EntityNotFoundException", "Catalog %s not found.", at.nested)
 	}
 	var out any
 	work := func(tx *bbolt.Tx) (err error) {
@@ -155,9 +176,12 @@ func (s *Service) Serve(w http.ResponseWriter, c *sandbox.Call) error {
 		})
 		return err
 	}
-	if op.write {
+	switch {
+	case at.nested != "":
+		out, err = s.serveNested(name, at, c)
+	case op.write:
 		err = s.db.Update(work)
-	} else {
+	default:
 		err = s.db.View(work)
 	}
 	if err != nil {
@@ -174,6 +198,10 @@ func (s *Service) Serve(w http.ResponseWriter, c *sandbox.Call) error {
 
 // Fail answers in JSON 1.1's form.
 func (s *Service) Fail(w http.ResponseWriter, r *http.Request, requestID string, err *sandbox.APIError) {
+	if isIceberg(r) {
+		iceberg.Fail(w, requestID, err)
+		return
+	}
 	body, _ := json.Marshal(map[string]string{"__type": err.Code, "Message": err.Message})
 	head(w, requestID)
 	for k, v := range err.Headers {

@@ -22,7 +22,7 @@ var (
 	bucketPolicies   = []byte("policies") // one per catalog
 	bucketTags       = []byte("tags")     // the key ends in an ARN
 
-	buckets = [][]byte{bucketDatabases, bucketTables, bucketVersions, bucketPartitions, bucketPolicies, bucketTags}
+	buckets = [][]byte{bucketCatalogs, bucketDatabases, bucketTables, bucketVersions, bucketPartitions, bucketPolicies, bucketTags}
 )
 
 // store is one catalog inside one transaction.

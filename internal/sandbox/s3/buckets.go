@@ -32,7 +32,7 @@ func (s *Service) listBuckets(w http.ResponseWriter, q *request) error {
 	me := q.Caller.Principal.Account
 	res := &listBucketsResult{Owner: ownerXML{ID: owner(me)}, Prefix: prefix}
 	for _, b := range s.store.list() {
-		if b.Account != me || b.Name <= after || !strings.HasPrefix(b.Name, prefix) || region != "" && region != b.Region {
+		if b.Account != me || b.Table != "" || b.Name <= after || !strings.HasPrefix(b.Name, prefix) || region != "" && region != b.Region {
 			continue
 		}
 		if len(res.Buckets) == limit {

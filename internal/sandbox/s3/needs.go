@@ -248,6 +248,9 @@ func (q *request) context(b *bucket) iam.Context {
 // missing is the answer for an object that is not there: whoever may list the
 // bucket is told so, everyone else is refused ("GetObject", S3 API Reference).
 func (q *request) missing(b *bucket, e *apiErr) error {
+	if b.Table != "" { // nobody lists a table's bucket: who may read is told
+		return e
+	}
 	n := sandbox.Need{Action: "s3:ListBucket", Resource: iam.Resource{ARN: b.arn(), Account: b.Account}, Context: q.context(b)}
 	if d := q.May(n); d.Effect != iam.Allow {
 		return q.Denied(n, d)
@@ -285,6 +288,10 @@ func (s *Service) source(q *request) (*source, error) {
 	}
 	if src.bucket = s.store.bucket(name); src.bucket == nil {
 		return nil, noSuchBucket(name)
+	}
+	if src.bucket.Table != "" { // "S3 API operations for tables": none of them copies
+		return nil, apiError(405, "MethodNotAllowed", "The specified method is not allowed against this resource.",
+			"Method", q.r.Method, "ResourceType", "TABLE")
 	}
 	if want := q.r.Header.Get("X-Amz-Source-Expected-Bucket-Owner"); want != "" && want != src.bucket.Account {
 		return nil, apiError(403, "AccessDenied", "Access Denied")

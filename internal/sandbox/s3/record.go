@@ -22,6 +22,9 @@ type bucket struct {
 	Algorithm string `json:",omitempty"`
 	KeyID     string `json:",omitempty"`
 	BucketKey bool   `json:",omitempty"`
+	// Table is the ARN of the S3 table whose objects these are, empty for
+	// every other bucket.
+	Table string `json:",omitempty"`
 }
 
 // publicAccess is Block Public Access; all four are on in a new bucket.

@@ -49,6 +49,7 @@ type Service struct {
 	principals func() Principals
 	keys       Keys
 	hosts      []string
+	tables     Tables // nil: there are no tables
 
 	mu       sync.RWMutex
 	policies map[string]*bucketPolicy // compiled, by bucket
@@ -170,6 +171,9 @@ func (s *Service) Needs(c *sandbox.Call) ([]sandbox.Need, error) {
 	}
 	if err := s.admit(q); err != nil {
 		return nil, err
+	}
+	if q.b != nil && q.b.Table != "" {
+		return s.tableNeeds(q)
 	}
 	needs, err := q.op.needs(s, q)
 	if err != nil {
