@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"awsauth", "sigv4", "blob", "delimited", "engine", "orc", "wire/mysql", "wire/pg"},
 	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/icerest", "metastore/iceresttest", "metastore/metastoretest", "format/hive", "format/iceberg", "scan", "format/delta", "format/hudi"},
 	{"catalog", "account"},
-	{"job", "transfer"},
+	{"job", "transfer", "doctor"},
 	{"session"},
 	{"demo"},
 }
@@ -30,7 +30,7 @@ func exempt(from, to string) bool {
 // sdk lists the packages that may speak to AWS, duckdb the one that may know
 // the engine's bindings.
 var (
-	sdk    = []string{"internal/awsauth", "internal/blob", "internal/metastore/glue", "internal/metastore/icerest", "internal/metastore/metastoretest", "internal/demo", "cmd/lakeport", "internal/e2e"}
+	sdk    = []string{"internal/awsauth", "internal/blob", "internal/metastore/glue", "internal/metastore/icerest", "internal/metastore/metastoretest", "internal/doctor", "internal/demo", "cmd/lakeport", "internal/e2e"}
 	duckdb = []string{"internal/engine"}
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,6 +43,7 @@ type options struct {
 	world                      string
 	resetWorld                 bool
 	drain                      time.Duration
+	doctor                     []string
 }
 
 func (o *options) flags(cmd *cobra.Command, data string) {
@@ -54,7 +56,13 @@ func (o *options) flags(cmd *cobra.Command, data string) {
 	f.BoolVar(&o.sandbox, "sandbox", false, "start the AWS sandbox and use it for every AWS call")
 	f.StringVar(&o.world, "world", "", "world file of the sandbox, read where the data directory holds no world yet")
 	f.DurationVar(&o.drain, "drain", drain, "how long a stop waits for statements under way before it cancels them")
+	f.StringSliceVar(&o.doctor, "doctor-profile", doctorProfiles(), "AWS profiles as which EXPLAIN ACCESS reads policies, one for each account, also LAKEPORT_DOCTOR_PROFILE; empty: the server's own identity")
 	f.BoolVar(&o.resetWorld, "reset-world", false, "forget the sandbox's identities and read --world again")
+}
+
+// doctorProfiles reads the environment's default of --doctor-profile.
+func doctorProfiles() []string {
+	return strings.FieldsFunc(os.Getenv("LAKEPORT_DOCTOR_PROFILE"), func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // worldFile opens --world, nil if it is not given.

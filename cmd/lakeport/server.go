@@ -224,7 +224,7 @@ func (s *server) startSQL(ctx context.Context, o options, l, pgListener net.List
 	}
 	s.onClose(func() error { db.Close(); return nil })
 	handler, err := session.NewServer(ctx, session.Options{
-		DB: db, Box: box, Objects: objects, Log: log, Resolver: awsauth.New(awsauth.Options{Endpoints: endpoints}),
+		DB: db, Box: box, Objects: objects, Log: log, Resolver: awsauth.New(awsauth.Options{Endpoints: endpoints}), DoctorProfiles: o.doctor,
 	})
 	if err != nil {
 		return err

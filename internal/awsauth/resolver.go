@@ -179,7 +179,7 @@ func (r *Resolver) fetcher(s Spec, n int) aws.CredentialsProvider {
 	assume := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), hop.RoleARN, func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName, o.Duration = hop.SessionName, hop.Duration
 		if o.RoleSessionName == "" {
-			o.RoleSessionName = "lakeport"
+			o.RoleSessionName = SessionName
 		}
 		if o.Duration == 0 {
 			o.Duration = time.Hour
@@ -231,7 +231,7 @@ func (r *Resolver) base(s Spec) aws.CredentialsProvider {
 				}
 			})
 		default:
-			cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(r.client), config.WithRegion(s.Region), config.WithEC2IMDSEndpoint(metadata))
+			cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(r.client), config.WithRegion(s.Region), config.WithEC2IMDSEndpoint(metadata), config.WithSharedConfigProfile(s.Profile))
 			if err != nil {
 				return fail(err)
 			}

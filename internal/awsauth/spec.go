@@ -40,6 +40,9 @@ type Keys struct {
 	Token       secret.String
 }
 
+// SessionName is that of sessions whose Hop names none.
+const SessionName = "lakeport"
+
 // Hop is one role to assume on top of the identity before it.
 type Hop struct {
 	RoleARN     string
@@ -61,8 +64,9 @@ type Spec struct {
 	// signature where the default chain finds no credentials, so that public
 	// buckets can be read.
 	Public   bool
-	Static   Keys  // read only when Source is Static
-	Chain    []Hop // roles to assume, in order; the last one makes the calls
+	Static   Keys   // read only when Source is Static
+	Profile  string // of the shared configuration files; read only when Source is Default; empty: AWS_PROFILE's
+	Chain    []Hop  // roles to assume, in order; the last one makes the calls
 	Region   string
 	Endpoint string // set by the statement; wins over the process-wide endpoints
 
@@ -88,6 +92,9 @@ func (s Spec) prefixKey(n int) string {
 	part(s.Source.String())
 	if s.Public {
 		part("public")
+	}
+	if s.Profile != "" {
+		part("profile " + s.Profile)
 	}
 	if s.Source == Static {
 		part(s.Static.AccessKeyID)

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/encoding/httpbinding"
 
+	"lakeport/internal/iam"
 	"lakeport/internal/lake"
 )
 
@@ -27,6 +28,10 @@ type ClientOptions struct {
 	Identity  string        // who may see cached bytes: equal strings may see the same; shows no secret
 	PathStyle bool          // http://host/bucket/key even where http://bucket.host/key is possible
 	Recheck   time.Duration // how long one successful read lets cached bytes be served; 0: 60 s, below 0: this statement only
+	// Asking, unless nil, is told each request before it is made: its action, the
+	// resource's ARN and, of lists, the condition keys. It is called many times
+	// at once.
+	Asking func(iam.Request)
 }
 
 // Client asks S3 as one identity. It is cheap and safe for concurrent use.
@@ -71,6 +76,18 @@ func (c *Client) api(ctx context.Context) *s3.Client {
 	return c.s3
 }
 
+// asking tells who wants to know of a request; an empty key is the bucket.
+func (c *Client) asking(action, bucket, key string, conditions iam.Context) {
+	if c.o.Asking == nil {
+		return
+	}
+	arn := "arn:aws:s3:::" + bucket
+	if key != "" {
+		arn += "/" + key
+	}
+	c.o.Asking(iam.Request{Action: action, Resource: iam.Resource{ARN: arn}, Context: conditions})
+}
+
 // emptyHash is the SHA-256 of no bytes: the payload of a GET.
 const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -106,6 +123,11 @@ func (c *Client) endpoint(ctx context.Context, bucket string) (*url.URL, error) 
 // request makes a signed request for bytes of an object. The credentials are
 // the newest there are at this moment.
 func (c *Client) request(ctx context.Context, method string, o lake.Object, r span) (*exchange, error) {
+	action := "s3:GetObject"
+	if o.Version != "" {
+		action = "s3:GetObjectVersion"
+	}
+	c.asking(action, o.Bucket, o.Key, nil)
 	ep, err := c.endpoint(ctx, o.Bucket)
 	if err != nil {
 		return nil, err

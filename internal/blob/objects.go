@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"lakeport/internal/iam"
 	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
 )
@@ -48,6 +49,7 @@ func (c *Client) ListAfter(ctx context.Context, bucket, prefix, after string, re
 	if !recursive {
 		in.Delimiter = aws.String("/")
 	}
+	c.asking("s3:ListBucket", bucket, "", listKeys(prefix, recursive))
 	uri := "s3://" + bucket + "/" + prefix
 	var all []lake.Object
 	for pages := s3.NewListObjectsV2Paginator(c.api(ctx), in); pages.HasMorePages(); {
@@ -69,6 +71,16 @@ func (c *Client) ListAfter(ctx context.Context, bucket, prefix, after string, re
 		}
 	}
 	return all, nil
+}
+
+// listKeys are the condition keys of a list (Service Authorization Reference,
+// "Condition keys for Amazon S3").
+func listKeys(prefix string, recursive bool) iam.Context {
+	keys := iam.Context{"s3:prefix": {prefix}, "s3:max-keys": {"1000"}}
+	if !recursive {
+		keys["s3:delimiter"] = []string{"/"}
+	}
+	return keys
 }
 
 // Head gives size, ETag and version of the object at uri.

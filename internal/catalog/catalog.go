@@ -51,7 +51,10 @@ func (s *Store) metastore(checked spec) (m Metastore) {
 	if checked.hms != nil {
 		m = hms.New(*checked.hms)
 	} else {
-		m = glue.New(s.resolver.Config(checked.glue.auth, "glue"), checked.glue.Options)
+		m = glue.New(s.resolver.Config(s.asks(checked.glue.auth), "glue"), checked.glue.Options)
+	}
+	if s.watch != nil {
+		return s.watched(m, checked)
 	}
 	if checked.cache.age > 0 {
 		m = newCached(m, checked.cache, time.Now)

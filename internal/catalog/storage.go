@@ -7,6 +7,7 @@ import (
 
 	"lakeport/internal/awsauth"
 	"lakeport/internal/blob"
+	"lakeport/internal/iam"
 	"lakeport/internal/sqlerr"
 )
 
@@ -16,6 +17,7 @@ type Storage struct {
 	who      awsauth.Spec
 	resolver *awsauth.Resolver
 	objects  *blob.Client
+	see      func(iam.Request) // told of requests; nil: nobody watches
 }
 
 // Objects reads and writes the storage as its identity.
@@ -49,6 +51,9 @@ func (s *Store) Storage(props []Property, text string, other func(key string) bo
 }
 
 func (s *Store) storage(who awsauth.Spec) *Storage {
+	if s.watch != nil {
+		return s.watchedStorage(who)
+	}
 	return &Storage{who: who, resolver: s.resolver, objects: s.objects.Client(s.resolver.Config(who, "s3"), blob.ClientOptions{
 		Identity: who.Key(), PathStyle: who.PathStyle, Recheck: who.Recheck,
 	})}

@@ -25,6 +25,7 @@ type Store struct {
 	resolver *awsauth.Resolver
 	objects  *blob.Store
 	db       *engine.DB
+	watch    *watch // nil: nobody watches
 
 	mu   sync.Mutex // one writer; guards all below
 	conn *engine.Conn
@@ -182,10 +183,14 @@ func (s *Store) Drop(ctx context.Context, name string, ifExists bool) error {
 func (s *Store) Get(name string) (*Catalog, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.open[name]; c != nil {
-		return c, nil
+	c := s.open[name]
+	switch {
+	case c == nil:
+		return nil, unknown(name)
+	case s.watch != nil && c.rest != nil:
+		return nil, sqlerr.New(sqlerr.Unsupported, "the calls of catalog %s, an Iceberg REST catalog, are not foretold yet", name)
 	}
-	return nil, unknown(name)
+	return c, nil
 }
 
 // All lists the external catalogs by name.

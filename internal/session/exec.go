@@ -354,7 +354,7 @@ func (c *session) refreshTable(ctx context.Context, st *syntax.RefreshExternalTa
 	}
 	if err == nil {
 		var ext *catalog.Catalog
-		if ext, err = c.srv.catalogs.Get(n.catalog); err == nil {
+		if ext, err = c.catalogs().Get(n.catalog); err == nil {
 			ext.Refresh(n.database, n.table)
 			_, err = ext.Table(ctx, n.database, n.table)
 		}
@@ -371,7 +371,7 @@ func (c *session) refreshCredentials(st *syntax.RefreshCredentials, w wire.Resul
 		c.srv.Resolver.ForgetAll()
 		return ok(w, "REFRESH")
 	}
-	ext, err := c.srv.catalogs.Get(st.Catalog.Name)
+	ext, err := c.catalogs().Get(st.Catalog.Name)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,9 @@ import (
 // explain answers EXPLAIN with the engine's plan as lines of one column. Of a
 // statement that changes rows it is the plan of the query that finds them.
 func (c *session) explain(ctx context.Context, st *syntax.Explain, text string, w wire.ResultWriter) error {
+	if st.Mode == "ACCESS" {
+		return c.explainAccess(ctx, st.Statement, text, w)
+	}
 	verb := "EXPLAIN "
 	if st.Mode == "ANALYZE" {
 		verb = "EXPLAIN ANALYZE "

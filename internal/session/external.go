@@ -21,7 +21,7 @@ import (
 // externalCatalog gives the catalog that a statement changes. Its tables change
 // at once, whatever becomes of a transaction.
 func (c *session) externalCatalog(name, what string) (*catalog.Catalog, error) {
-	ext, err := c.srv.catalogs.Get(name)
+	ext, err := c.catalogs().Get(name)
 	if err == nil && c.open {
 		err = sqlerr.New(sqlerr.Unsupported, "%s in an external catalog cannot be part of a transaction", what).WithHint("COMMIT or ROLLBACK first")
 	}

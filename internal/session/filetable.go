@@ -47,7 +47,7 @@ func (c *session) createFileTable(ctx context.Context, n tableName, st *syntax.C
 		d.Columns[i].Length = 0 // the files' values are what they are
 	}
 	props := properties(st.Properties)
-	_, warnings, err := c.srv.catalogs.FileTable(n.database, n.table, columns, props, text)
+	_, warnings, err := c.catalogs().FileTable(n.database, n.table, columns, props, text)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (c *session) openFileTable(ctx context.Context, n tableName) (*catalog.File
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", n, err)
 	}
-	open, _, err := c.srv.catalogs.FileTable(n.database, n.table, t.lakeColumns(), props, "")
+	open, _, err := c.catalogs().FileTable(n.database, n.table, t.lakeColumns(), props, "")
 	return open, err
 }
 

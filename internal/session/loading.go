@@ -35,7 +35,7 @@ type loadPart struct {
 
 // openLoad checks a LOAD LABEL against its tables. It asks AWS nothing.
 func (c *session) openLoad(ctx context.Context, db string, st *syntax.LoadLabel, o loadSettings, text string) (*loading, error) {
-	storage, warnings, err := c.srv.catalogs.Storage(properties(st.Storage), text, nil)
+	storage, warnings, err := c.catalogs().Storage(properties(st.Storage), text, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -243,9 +243,9 @@ func (s *Server) runLoad(ctx context.Context, r *job.Run) error {
 	}
 }
 
-// source finds the files of a description.
-func (l *loading) source(ctx context.Context, c *session, p loadPart) (*transfer.Source, error) {
-	f := transfer.Files{Store: c.srv.Objects, Client: l.storage.Objects(), Format: p.format, Text: p.text}
+// objects lists the files of a description. There must be some.
+func (l *loading) objects(ctx context.Context, p loadPart) ([]lake.Object, error) {
+	var list []lake.Object
 	var patterns []string
 	for _, file := range p.Files {
 		patterns = append(patterns, file.Value)
@@ -256,14 +256,24 @@ func (l *loading) source(ctx context.Context, c *session, p loadPart) (*transfer
 		for _, o := range found {
 			name := o.Key[strings.LastIndexByte(o.Key, '/')+1:]
 			if o.Size > 0 && name != "" && name[0] != '_' && name[0] != '.' {
-				f.Objects = append(f.Objects, o)
+				list = append(list, o)
 			}
 		}
 	}
-	if len(f.Objects) == 0 {
+	if len(list) == 0 {
 		return nil, sqlerr.New(sqlerr.NotFound, "No files were found matching the pattern(s) or path(s): '%s'. You should check whether there are files under the path, and make sure the process has the permission to access the path",
 			strings.Join(patterns, ", ")).With(sqlerr.Code{MySQL: 5600, State: "58030"})
 	}
+	return list, nil
+}
+
+// source opens the files of a description.
+func (l *loading) source(ctx context.Context, c *session, p loadPart) (*transfer.Source, error) {
+	objects, err := l.objects(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	f := transfer.Files{Store: c.srv.Objects, Client: l.storage.Objects(), Objects: objects, Format: p.format, Text: p.text}
 	for _, name := range p.Names {
 		f.Names = append(f.Names, name.Name)
 	}

@@ -351,7 +351,7 @@ func (c *session) tableExists(ctx context.Context, n tableName) (bool, error) {
 	if n.catalog == catalog.Internal {
 		_, err = c.hasTable(ctx, n)
 	} else {
-		ext, getErr := c.srv.catalogs.Get(n.catalog)
+		ext, getErr := c.catalogs().Get(n.catalog)
 		if getErr != nil {
 			return false, getErr
 		}

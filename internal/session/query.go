@@ -471,7 +471,7 @@ func (c *session) find(ctx context.Context, ref engine.NameRef) (use, error) {
 	case c.system(n):
 		u.table, err = c.informationTable(n)
 	case n.catalog != catalog.Internal:
-		ext, err := c.srv.catalogs.Get(n.catalog)
+		ext, err := c.catalogs().Get(n.catalog)
 		if err != nil {
 			return u, err
 		}
@@ -609,6 +609,12 @@ func (c *session) source(ctx context.Context, p *plan, u use, n lake.Need) (stri
 	}
 	if u.from == nil { // made in the process: no objects
 		return s.SQL(nil, nil), nil
+	}
+	if c.watched != nil {
+		for _, o := range s.Objects {
+			u.from.See(o.Bucket, o.Key)
+		}
+		return "SELECT NULL", nil
 	}
 	sql, err := scan.Prepare(ctx, p.reads(ctx, c, u.from), u.from.Objects(), s)
 	return wallClock(sql, u.table.Schema()), u.from.ExplainS3(ctx, err)

@@ -26,13 +26,17 @@ import (
 // Version is what lakeport calls itself beside StarRocks' own version.
 const Version = "0.1.0"
 
-// Options are what a Server stands on. All are needed but Log.
+// Options are what a Server stands on. All are needed but Log and DoctorProfiles.
 type Options struct {
 	DB       *engine.DB
 	Box      *secret.Box
 	Resolver *awsauth.Resolver
 	Objects  *blob.Store
 	Log      *slog.Logger
+	// DoctorProfiles are the profiles of the shared configuration files as which
+	// EXPLAIN ACCESS reads policies, one for each account. Empty: the identities
+	// that statements start from.
+	DoctorProfiles []string
 }
 
 // Server logs clients in and knows their sessions. It implements wire.Handler.
@@ -182,7 +186,8 @@ type session struct {
 	held     []func()       // lets go of the labels of the open transaction
 	prepared map[string]string
 
-	temporaries bool // temporary tables may be there
+	temporaries bool           // temporary tables may be there
+	watched     *catalog.Store // catalogs whose calls EXPLAIN ACCESS watches; nil: it is not under way
 
 	mu      sync.Mutex
 	running string // the statement under way, secrets masked; "" when idle
@@ -245,7 +250,7 @@ func (c *session) isCatalog(name string) bool {
 	if name == catalog.Internal {
 		return true
 	}
-	_, err := c.srv.catalogs.Get(name)
+	_, err := c.catalogs().Get(name)
 	return err == nil
 }
 
@@ -276,7 +281,7 @@ func (c *session) findDatabase(ctx context.Context, cat, db string) error {
 		}
 		return err
 	}
-	ext, err := c.srv.catalogs.Get(cat)
+	ext, err := c.catalogs().Get(cat)
 	if err != nil {
 		return err
 	}

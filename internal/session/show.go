@@ -78,7 +78,7 @@ func (c *session) showCreateCatalog(ctx context.Context, st *syntax.ShowCreateCa
 	if st.Name.Name == catalog.Internal {
 		r.add(catalog.Internal, "CREATE CATALOG `"+catalog.Internal+"`")
 	} else {
-		ext, err := c.srv.catalogs.Get(st.Name.Name)
+		ext, err := c.catalogs().Get(st.Name.Name)
 		if err != nil {
 			return sqlerr.From(err).WithPos(text, int(st.Name.Pos))
 		}
@@ -94,7 +94,7 @@ func (c *session) showIdentity(ctx context.Context, st *syntax.ShowAWSIdentity, 
 	if st.Catalog == nil {
 		list = c.srv.catalogs.Base(ctx)
 	} else {
-		ext, err := c.srv.catalogs.Get(st.Catalog.Name)
+		ext, err := c.catalogs().Get(st.Catalog.Name)
 		if err != nil {
 			return sqlerr.From(err).WithPos(text, int(st.Catalog.Pos))
 		}
@@ -114,7 +114,7 @@ func (c *session) showIdentity(ctx context.Context, st *syntax.ShowAWSIdentity, 
 func (c *session) databases(ctx context.Context, cat string) ([]string, error) {
 	names := []string{"information_schema"}
 	if cat != catalog.Internal {
-		ext, err := c.srv.catalogs.Get(cat)
+		ext, err := c.catalogs().Get(cat)
 		if err != nil {
 			return nil, err
 		}
@@ -169,7 +169,7 @@ func (c *session) tables(ctx context.Context, cat, db string) (names []string, k
 		return names, kinds, nil
 	}
 	if cat != catalog.Internal {
-		ext, err := c.srv.catalogs.Get(cat)
+		ext, err := c.catalogs().Get(cat)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -79,7 +79,7 @@ func (c *session) describeTable(ctx context.Context, n tableName) (*described, e
 	case n.catalog == catalog.Internal:
 		return c.describeInternal(ctx, n)
 	}
-	ext, err := c.srv.catalogs.Get(n.catalog)
+	ext, err := c.catalogs().Get(n.catalog)
 	if err != nil {
 		return nil, err
 	}

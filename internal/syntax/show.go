@@ -346,7 +346,7 @@ var explainModes = []string{"LOGICAL", "VERBOSE", "COSTS", "ANALYZE"}
 
 func (p *parser) explain(start Pos) Statement {
 	s := &Explain{Pos: start}
-	if p.atExplainMode() {
+	if p.atExplainMode() || p.at("ACCESS") {
 		s.Mode = strings.ToUpper(p.next().Text)
 	}
 	p.nested(func() { s.Statement = p.statement() })

@@ -149,9 +149,10 @@ type Filter struct {
 }
 
 // Explain is EXPLAIN of a statement; DESC and DESCRIBE mean the same there.
+// EXPLAIN ACCESS, which is lakeport's own, asks what AWS says to it.
 type Explain struct {
 	Pos
-	Mode      string // "", LOGICAL, VERBOSE, COSTS or ANALYZE
+	Mode      string // "", LOGICAL, VERBOSE, COSTS, ANALYZE or ACCESS
 	Statement Statement
 }
 

@@ -1,0 +1,206 @@
+// Package doctor judges what a statement asks of AWS, call by call: who would
+// sign it, whether AWS would allow it, why not, and the smallest policy that
+// mends it. It reads the documents that decide by signed calls as identities
+// that the configuration names, and says so where it may not read them. It
+// leaves to others which calls a statement makes.
+//
+// What it cannot read, it does not judge by: session policies, the policies of
+// an organization, and Lake Formation's grants, which may all refuse what is
+// told as allowed here.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"lakeport/internal/awsauth"
+	"lakeport/internal/iam"
+)
+
+// Options say as whom documents are read.
+type Options struct {
+	Resolver *awsauth.Resolver
+	// Profiles of the shared configuration files, one for each account whose
+	// documents are to be read. Empty: the identities that statements start from.
+	Profiles []string
+	Now      func() time.Time // nil: time.Now
+}
+
+// Answer is what AWS would say to a call.
+type Answer string
+
+// The answers. Unknown is given where a document that may decide otherwise
+// cannot be read, or hangs on what only the call itself shows.
+const (
+	Allowed Answer = "allowed"
+	Denied  Answer = "denied"
+	Unknown Answer = "unknown"
+)
+
+// Step is one call, in the order in which a statement makes them.
+type Step struct {
+	Principal string // ARN of the role or user; where AWS does not tell it, the source of the credentials
+	Action    string // empty: the credentials themselves
+	Resource  string // ARN
+	Answer    Answer
+	Reason    string
+	Fixes     []Fix // all together let a denied call pass; none where no policy would
+}
+
+// Fix is a statement to add to a policy.
+type Fix struct {
+	To     string // "the identity-based policies of …", "the trust policy of …"
+	Policy string // a whole policy document
+}
+
+// Exam judges the calls of one statement. It reads each document once.
+type Exam struct {
+	o        Options
+	named    bool                    // Profiles were given
+	readers  map[string]awsauth.Spec // by account
+	unread   []string                // why a profile reads nothing
+	accounts map[string]*account
+	buckets  map[string]*guard
+	owners   map[string]string // of buckets
+	listed   map[string]bool   // accounts whose buckets are in owners
+	catalogs map[string]*guard
+	callers  map[string]*caller
+}
+
+// Begin starts an Exam.
+func Begin(ctx context.Context, o Options) *Exam {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	e := &Exam{o: o, named: len(o.Profiles) > 0, readers: map[string]awsauth.Spec{}, accounts: map[string]*account{}, buckets: map[string]*guard{},
+		owners: map[string]string{}, listed: map[string]bool{}, catalogs: map[string]*guard{}, callers: map[string]*caller{}}
+	for _, name := range o.Profiles {
+		spec := awsauth.Spec{Source: awsauth.Default, Profile: name, Region: "us-east-1"}
+		arn, err := o.Resolver.Caller(ctx, spec, 0)
+		if err != nil {
+			e.unread = append(e.unread, fmt.Sprintf("profile %s: %s", name, e.told(ctx, err, spec, "sts:GetCallerIdentity")))
+			continue
+		}
+		e.readers[accountOf(arn)] = spec
+	}
+	return e
+}
+
+// Reader is the identity that may look at metadata in s's place where s itself
+// is refused; false if there is none but s.
+func (e *Exam) Reader(ctx context.Context, s awsauth.Spec) (awsauth.Spec, bool) {
+	who := e.callerOf(ctx, s, len(s.Chain))
+	if spec, ok := e.readers[who.Account]; ok {
+		return spec, true
+	}
+	for _, spec := range e.readers {
+		return spec, e.named
+	}
+	return s, false
+}
+
+// Judge gives the steps of a statement's calls: before the first call of each
+// identity, the roles that it assumes. A call that is made again is told once.
+func (e *Exam) Judge(ctx context.Context, calls []awsauth.Access) []Step {
+	for _, a := range calls { // who reads documents is known before the first is read
+		e.callerOf(ctx, a.Spec, 0)
+	}
+	var steps []Step
+	told := map[[3]string]bool{}
+	add := func(s Step) {
+		key := [3]string{s.Principal, s.Action, s.Resource}
+		if !told[key] {
+			told[key] = true
+			steps = append(steps, s)
+		}
+	}
+	for _, a := range calls {
+		if base := e.callerOf(ctx, a.Spec, 0); base.err != nil {
+			add(Step{Principal: a.Spec.Source.String(), Answer: Unknown, Reason: e.told(ctx, base.err, a.Spec, "sts:GetCallerIdentity")})
+		}
+		for n := range a.Spec.Chain {
+			for _, r := range assumes(a.Spec, n) {
+				add(e.judge(ctx, a.Spec, n, r))
+			}
+		}
+		for _, r := range a.Requests {
+			add(e.judge(ctx, a.Spec, len(a.Spec.Chain), r))
+		}
+	}
+	return fold(steps)
+}
+
+// assumes is what the link after the first n hops of a chain needs (STS API
+// Reference, "AssumeRole").
+func assumes(s awsauth.Spec, n int) []iam.Request {
+	hop := s.Chain[n]
+	ctx := iam.Context{"sts:rolesessionname": {sessionName(hop)}}
+	if !hop.ExternalID.Empty() {
+		ctx["sts:externalid"] = []string{hop.ExternalID.Reveal()}
+	}
+	for _, t := range hop.Tags {
+		ctx["aws:requesttag/"+strings.ToLower(t.Key)] = []string{t.Value}
+		ctx["aws:tagkeys"] = append(ctx["aws:tagkeys"], t.Key)
+	}
+	role := iam.Resource{ARN: hop.RoleARN, Account: accountOf(hop.RoleARN)}
+	list := []iam.Request{{Action: "sts:AssumeRole", Resource: role, Context: ctx}}
+	if len(hop.Tags) > 0 {
+		list = append(list, iam.Request{Action: "sts:TagSession", Resource: role, Context: ctx})
+	}
+	return list
+}
+
+func sessionName(h awsauth.Hop) string {
+	if h.SessionName != "" {
+		return h.SessionName
+	}
+	return awsauth.SessionName
+}
+
+// foldAbove is how many steps of one kind are told one by one.
+const foldAbove = 50
+
+// fold tells many equal steps on objects of one directory as one.
+func fold(steps []Step) []Step {
+	type group struct{ principal, action, dir, reason string }
+	of := func(s Step) group {
+		return group{s.Principal, s.Action, s.Resource[:strings.LastIndexByte(s.Resource, '/')+1], string(s.Answer) + s.Reason}
+	}
+	count := map[group]int{}
+	for _, s := range steps {
+		count[of(s)]++
+	}
+	out := steps[:0]
+	told := map[group]bool{}
+	for _, s := range steps {
+		g := of(s)
+		if g.dir == "" || count[g] <= foldAbove {
+			out = append(out, s)
+			continue
+		}
+		if told[g] {
+			continue
+		}
+		told[g] = true
+		s.Reason += fmt.Sprintf(" (%d objects)", count[g])
+		for i := range s.Fixes {
+			s.Fixes[i].Policy = strings.ReplaceAll(s.Fixes[i].Policy, s.Resource+`"`, g.dir+`*"`)
+		}
+		s.Resource = g.dir + "*"
+		out = append(out, s)
+	}
+	return out
+}
+
+// accountOf is the account of an ARN, "" if it tells none.
+func accountOf(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) < 6 {
+		return ""
+	}
+	return parts[4]
+}
+
+func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }

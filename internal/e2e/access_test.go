@@ -1,0 +1,218 @@
+package e2e
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"lakeport/internal/syntax"
+)
+
+// step is one row of EXPLAIN ACCESS.
+type step struct {
+	number                                             int
+	principal, action, resource, decision, reason, fix string
+}
+
+// call is the step as the conformance suite spells calls.
+func (s step) call() string {
+	part := strings.SplitN(s.principal, ":", 6)
+	if len(part) < 6 {
+		return s.principal + " " + s.action + " " + s.resource
+	}
+	return part[4] + ":" + part[5] + " " + s.action + " " + s.resource
+}
+
+// explainAccess gives the steps of a statement.
+func (l *lab) explainAccess(db *sql.DB, statement string) []step {
+	l.t.Helper()
+	rows, err := db.Query("EXPLAIN ACCESS " + statement)
+	if err != nil {
+		l.t.Fatalf("EXPLAIN ACCESS %s\n%v", statement, err)
+	}
+	defer rows.Close()
+	var steps []step
+	for rows.Next() {
+		var s step
+		if err := rows.Scan(&s.number, &s.principal, &s.action, &s.resource, &s.decision, &s.reason, &s.fix); err != nil {
+			l.t.Fatal(err)
+		}
+		steps = append(steps, s)
+	}
+	if err := rows.Err(); err != nil {
+		l.t.Fatal(err)
+	}
+	return steps
+}
+
+// doctors is the environment of a server whose doctor reads policies as the
+// root users of the accounts.
+func doctors(t *testing.T, accounts ...string) []string {
+	t.Helper()
+	var text, names strings.Builder
+	for _, id := range accounts {
+		k := rootKeys[id]
+		fmt.Fprintf(&text, "[doctor-%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n", id, k.AccessKeyID, k.SecretAccessKey)
+		names.WriteString("doctor-" + id + ",")
+	}
+	file := filepath.Join(t.TempDir(), "credentials")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"AWS_SHARED_CREDENTIALS_FILE=" + file, "AWS_CONFIG_FILE=" + file + ".none", "LAKEPORT_DOCTOR_PROFILE=" + names.String()}
+}
+
+// explain makes the world on a new server, and gives the steps of the case's
+// statement and of the queries that use it.
+func (c *conformanceCase) explain(t *testing.T, lines []worldLine, env ...string) (*world, *sql.DB, []step) {
+	t.Helper()
+	l := newLabOn(t, c.host, env...)
+	w := l.makeWorld(lines, c.sections)
+	db := l.db()
+	run := func(text string) []string {
+		var list []string
+		for _, s := range syntax.Split(text, syntax.StarRocks) {
+			list = append(list, text[s.Pos:s.End])
+		}
+		return list
+	}
+	l.exec(db, run(w.fill(c.sections["before"]))...)
+	var steps []step
+	text := prompt.ReplaceAllString(c.sections["statement"], "")
+	if mended := c.sections["repaired"]; mended != "" {
+		text = mended
+	}
+	for _, statement := range run(w.fill(text)) {
+		steps = append(steps, l.explainAccess(db, statement)...)
+		if !strings.HasPrefix(statement, "LOAD") {
+			l.exec(db, statement)
+		}
+	}
+	for _, statement := range run(w.fill(c.sections["query"])) {
+		steps = append(steps, l.explainAccess(db, statement)...)
+	}
+	return w, db, steps
+}
+
+// What EXPLAIN ACCESS foretells is what AWS records, call by call.
+func TestExplainAccessForetellsTheCalls(t *testing.T) {
+	for _, c := range conformanceCases(t) {
+		if c.sections["pending"] != "" {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, _, steps := c.explain(t, c.world, doctors(t, home, partner)...)
+			var calls []string
+			for _, s := range steps {
+				calls = append(calls, s.call())
+				if s.decision != "allowed" {
+					t.Errorf("%s is %s: %s", s.call(), s.decision, s.reason)
+				}
+			}
+			c.compareCalls(t, calls)
+		})
+	}
+}
+
+// Without a lock's key, the denied step names the call and the reason that the
+// error names, and what it says to add lets the statement pass.
+func TestExplainAccessMendsEachLock(t *testing.T) {
+	denial := regexp.MustCompile(`^Denied: (\S+) on (\S+) as .*: (.*)$`)
+	for _, c := range conformanceCases(t) {
+		if !slices.Contains([]string{"starrocks-glue-assumed-role", "starrocks-policy-assume", "starrocks-file-table-iam-user", "starrocks-load-assumed-role"}, c.name) {
+			continue
+		}
+		for i, line := range c.world {
+			m := denial.FindStringSubmatch(line.lock)
+			if m == nil {
+				continue
+			}
+			t.Run(c.name+"/"+line.verb+" "+line.args, func(t *testing.T) {
+				t.Parallel()
+				w, db, steps := c.explain(t, without(c.world, i), doctors(t, home, partner)...)
+				denied := 0
+				resource := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(m[2]), `\*`, ".*") + "$")
+				for _, s := range steps {
+					if s.decision == "allowed" {
+						continue
+					}
+					denied++
+					if s.action != m[1] || !strings.HasPrefix(s.reason, m[3]) || s.decision != "denied" {
+						t.Errorf("%s is %s: %s, want %s", s.call(), s.decision, s.reason, line.lock)
+					}
+					if denied == 1 && !resource.MatchString(s.resource) {
+						t.Errorf("the first that is denied is %s, want %s", s.call(), line.lock)
+					}
+					w.mend(c.host, fmt.Sprintf("mended-%d", s.number), s.fix)
+				}
+				if denied == 0 {
+					t.Fatalf("nothing is denied without %s %s", line.verb, line.args)
+				}
+				for _, text := range []string{c.sections["statement"], c.sections["query"]} {
+					for _, span := range syntax.Split(text, syntax.StarRocks) {
+						for _, s := range w.explainAccess(db, w.fill(text[span.Pos:span.End])) {
+							if s.decision != "allowed" {
+								t.Errorf("mended, %s is %s: %s", s.call(), s.decision, s.reason)
+							}
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+var fixShape = regexp.MustCompile(`(?m)^add to the (identity-based policies|trust policy) of arn:aws:iam::(\d+):(user|role)/(\S+): (\{.*\})$`)
+
+// mend does what a fix says.
+func (w *world) mend(account, name, fix string) {
+	w.t.Helper()
+	found := fixShape.FindAllStringSubmatch(fix, -1)
+	if found == nil {
+		w.t.Fatalf("no fix that could be made: %q", fix)
+	}
+	for _, m := range found {
+		api := w.iam(m[2])
+		switch {
+		case m[1] == "trust policy":
+			var added struct{ Statement []json.RawMessage }
+			w.must(nil, json.Unmarshal([]byte(m[5]), &added))
+			role, err := api.GetRole(context.Background(), &iam.GetRoleInput{RoleName: &m[4]})
+			w.must(role, err)
+			w.must(api.UpdateAssumeRolePolicy(context.Background(), &iam.UpdateAssumeRolePolicyInput{RoleName: &m[4], PolicyDocument: document(string(added.Statement[0]))}))
+		case m[3] == "user":
+			w.must(api.PutUserPolicy(context.Background(), &iam.PutUserPolicyInput{UserName: &m[4], PolicyName: &name, PolicyDocument: aws.String(m[5])}))
+		default:
+			w.must(api.PutRolePolicy(context.Background(), &iam.PutRolePolicyInput{RoleName: &m[4], PolicyName: &name, PolicyDocument: aws.String(m[5])}))
+		}
+	}
+}
+
+// Who may not read policies is told so, and nothing is called allowed.
+func TestExplainAccessDoesNotGuessWhatItMayNotRead(t *testing.T) {
+	for _, c := range conformanceCases(t) {
+		if c.name != "starrocks-glue-assumed-role" {
+			continue
+		}
+		_, _, steps := c.explain(t, c.world)
+		if len(steps) < 10 {
+			t.Errorf("%d steps, want those of the whole plan, which the catalog's own identities can make", len(steps))
+		}
+		for _, s := range steps {
+			if s.decision != "unknown" || !strings.Contains(s.reason, "iam:GetAccountAuthorizationDetails as role starrocks-ec2") {
+				t.Errorf("%s is %s: %s", s.call(), s.decision, s.reason)
+			}
+		}
+	}
+}

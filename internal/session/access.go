@@ -1,0 +1,172 @@
+package session
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"lakeport/internal/awsauth"
+	"lakeport/internal/catalog"
+	"lakeport/internal/doctor"
+	"lakeport/internal/lake"
+	"lakeport/internal/sqlerr"
+	"lakeport/internal/syntax"
+	"lakeport/internal/wire"
+)
+
+// catalogs are those of the server, watched while EXPLAIN ACCESS is under way.
+func (c *session) catalogs() *catalog.Store {
+	if c.watched != nil {
+		return c.watched
+	}
+	return c.srv.catalogs
+}
+
+// explainAccess answers EXPLAIN ACCESS: the calls that a statement would make
+// of AWS, in order, and what AWS would say to each. It plans the statement as
+// its identities, or where these are refused as the doctor's; it lists and
+// reads metadata, but no rows, and writes nothing.
+func (c *session) explainAccess(ctx context.Context, st syntax.Statement, text string, w wire.ResultWriter) error {
+	exam := doctor.Begin(ctx, doctor.Options{Resolver: c.srv.Resolver, Profiles: c.srv.DoctorProfiles})
+	calls, err := c.foretold(ctx, exam, st, text)
+	if err != nil && !refused(err) {
+		return err
+	}
+	r := relation{columns: columns("Step#", "Principal", "Action", "Resource", "Decision", "Reason", "Fix")}
+	for i, s := range exam.Judge(ctx, calls) {
+		fixes := make([]string, len(s.Fixes))
+		for i, f := range s.Fixes {
+			fixes[i] = "add to " + f.To + ": " + f.Policy
+		}
+		r.add(int64(i+1), s.Principal, s.Action, s.Resource, string(s.Answer), s.Reason, strings.Join(fixes, "\n"))
+	}
+	if err != nil {
+		line, _, _ := strings.Cut(sqlerr.From(err).Msg, "\n")
+		r.add(int64(len(r.rows)+1), "", "", "", string(doctor.Unknown), "what follows is not known: "+line, "")
+	}
+	return c.stream(ctx, r.query(), w)
+}
+
+// refused tells whether AWS did not let a plan be made.
+func refused(err error) bool {
+	return sqlerr.Is(err, sqlerr.Denied) || sqlerr.Is(err, sqlerr.Unreachable)
+}
+
+// foretold gives the calls that a statement would make. With an error that is
+// refused they are those up to the first that nobody may make.
+func (c *session) foretold(ctx context.Context, exam *doctor.Exam, st syntax.Statement, text string) ([]awsauth.Access, error) {
+	calls, err := c.watching(ctx, nil, st, text)
+	if err == nil || !refused(err) {
+		return calls, err
+	}
+	seen, again := c.watching(ctx, func(s awsauth.Spec) awsauth.Spec {
+		reader, _ := exam.Reader(ctx, s)
+		return reader
+	}, st, text)
+	if len(seen) < len(calls) {
+		return calls, err
+	}
+	return seen, again
+}
+
+// watching rehearses a statement and gives the calls that it asks for.
+func (c *session) watching(ctx context.Context, acts func(awsauth.Spec) awsauth.Spec, st syntax.Statement, text string) ([]awsauth.Access, error) {
+	var mu sync.Mutex
+	var calls []awsauth.Access
+	c.watched = c.srv.catalogs.Watched(func(a awsauth.Access) {
+		mu.Lock()
+		defer mu.Unlock()
+		calls = append(calls, a)
+	}, acts)
+	defer func() { c.watched = nil }()
+	err := c.rehearse(ctx, st, text)
+	mu.Lock()
+	defer mu.Unlock()
+	return calls, err
+}
+
+// rehearse does of a statement what makes no change and reads no rows.
+func (c *session) rehearse(ctx context.Context, st syntax.Statement, text string) error {
+	switch st := st.(type) {
+	case *syntax.CreateCatalog, *syntax.AlterCatalog, *syntax.DropCatalog:
+		return nil // asks AWS nothing by itself
+	case *syntax.ShowDatabases, *syntax.ShowTables, *syntax.ShowColumns, *syntax.ShowPartitions, *syntax.Describe:
+		return c.dispatch(ctx, text, st, discarded{})
+	case *syntax.LoadLabel:
+		return c.rehearseLoad(ctx, st, text)
+	case *syntax.Query, *syntax.Insert, *syntax.Update, *syntax.Delete, *syntax.CreateTable:
+		if err := c.writesOutside(st, text); err != nil {
+			return err
+		}
+		if create, is := st.(*syntax.CreateTable); is && create.Query.IsZero() {
+			return nil // nor does this, also for files
+		}
+		q, _, err := c.explained(ctx, st, text)
+		if err != nil {
+			return err
+		}
+		p, err := c.plan(ctx, syntax.Fragment{Text: q.text}, q.text)
+		if err != nil {
+			return q.locate(err, text)
+		}
+		p.close()
+		return nil
+	}
+	return sqlerr.New(sqlerr.Unsupported, "EXPLAIN ACCESS of this statement is not supported").WithPos(text, int(st.Start())).
+		WithHint("queries, INSERT, UPDATE, DELETE, CREATE TABLE … AS, LOAD LABEL and what SHOW and DESC tell of external catalogs can be explained")
+}
+
+// writesOutside refuses statements that write into an external catalog, whose
+// calls are not foretold.
+func (c *session) writesOutside(st syntax.Statement, text string) error {
+	var into syntax.QualifiedName
+	switch st := st.(type) {
+	case *syntax.Insert:
+		into = st.Table
+	case *syntax.CreateTable:
+		into = st.Table
+	default:
+		return nil
+	}
+	if len(into.Parts) == 0 {
+		return nil
+	}
+	n, err := c.name(into)
+	if err == nil && n.catalog != catalog.Internal {
+		err = sqlerr.New(sqlerr.Unsupported, "EXPLAIN ACCESS of writes into an external catalog is not built yet").WithPos(text, int(into.Start()))
+	}
+	return err
+}
+
+// rehearseLoad lists what LOAD LABEL would read.
+func (c *session) rehearseLoad(ctx context.Context, st *syntax.LoadLabel, text string) error {
+	db, _, err := c.labelName(st.Label, text)
+	if err != nil {
+		return err
+	}
+	o, err := loadOptions(st.Properties, text)
+	if err != nil {
+		return err
+	}
+	l, err := c.openLoad(ctx, db, st, o, text)
+	if err != nil {
+		return err
+	}
+	for _, p := range l.parts {
+		found, err := l.objects(ctx, p)
+		if err != nil {
+			return l.storage.ExplainS3(ctx, err)
+		}
+		for _, o := range found {
+			l.storage.See(o.Bucket, o.Key)
+		}
+	}
+	return nil
+}
+
+// discarded takes an answer that nobody wants.
+type discarded struct{}
+
+func (discarded) Columns([]lake.Column) error { return nil }
+func (discarded) Chunk(*lake.Chunk) error     { return nil }
+func (discarded) Done(wire.Done) error        { return nil }
