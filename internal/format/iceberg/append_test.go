@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sort"
 	"strings"
 	"sync"
@@ -184,7 +183,121 @@ func TestAppendedRowsAreRead(t *testing.T) {
 		if got, err := l.rows(s.table(), lake.Need{}, "SELECT count(*) AS n FROM {t}"); err != nil || got != "{'n': 8}\n" {
 			t.Errorf("got %v, %v", got, err)
 		}
-		fmt.Println(s.at)
 	}
-	_ = filepath.Join
+}
+
+func TestFilesAreRuledOut(t *testing.T) {
+	l := newLab(t)
+	s := l.make("t", Definition{Columns: columns("id BIGINT, s VARCHAR, at TIMESTAMPTZ, d DOUBLE"), Partition: []string{"bucket(id, 8)", "day(at)"}})
+	for day := range 3 {
+		_, err := s.insert(s.table(), fmt.Sprintf("SELECT %d AS id, 'text %[1]d' AS s, TIMESTAMPTZ '1970-01-01 00:00:00+00' + to_days(%[1]d) AS at, CASE WHEN %[1]d = 2 THEN 'nan'::DOUBLE ELSE %[1]d END AS d", day), false)
+		l.must(err)
+	}
+	f := func(column string, op lake.Op, values ...string) lake.Filter {
+		return lake.Filter{Column: column, Op: op, Values: values}
+	}
+	for _, c := range []struct {
+		filter lake.Filter
+		want   int
+	}{
+		{f("id", lake.Eq, "1"), 1}, {f("id", lake.In, "0", "2"), 2}, {f("ID", lake.Greater, "0"), 2}, {f("id", lake.Eq, "77"), 0},
+		{f("id", lake.NotEq, "1"), 2}, {f("id", lake.IsNull), 0}, {f("id", lake.IsNotNull), 3}, {f("id", lake.Eq, "1.5"), 3},
+		{f("at", lake.GreaterEq, "1970-01-02 00:00:00+00"), 2}, {f("at", lake.Less, "1970-01-02 05:45:00+05:45"), 1}, {f("at", lake.Eq, "1970-01-02 00:00:00"), 3},
+		{f("s", lake.LessEq, "text 0"), 1}, {f("s", lake.Eq, "text"), 0}, {f("s", lake.Greater, "text 2"), 0},
+		{f("d", lake.Greater, "100"), 1}, {f("d", lake.Less, "1"), 2}, {f("nothing", lake.Eq, "1"), 3},
+	} {
+		scan, err := s.table().Plan(t.Context(), lake.Need{Filters: []lake.Filter{c.filter}})
+		if err != nil || len(scan.Objects) != c.want {
+			t.Errorf("%v: got %d files, %v, want %d", c.filter, len(scan.Objects), err, c.want)
+		}
+	}
+}
+
+// Bounds are cut as write.metadata.metrics says, upper ones raised.
+func TestBoundsAreCut(t *testing.T) {
+	for _, c := range []struct{ high, want string }{
+		{"short", "short"}, {"0123456789abcdef", "0123456789abcdef"}, {"0123456789abcdefg", "0123456789abcdeg"},
+		{"0123456789abcde\U0010FFFFx", "0123456789abcdf"}, {strings.Repeat("\U0010FFFF", 17), ""}, {"0123456789abcde\uD7FFx", "0123456789abcde\uE000"},
+	} {
+		low, high, ok := boundsOf(Type{Name: "string"}, c.high, c.high, 16)
+		if !ok || string(high) != c.want || !strings.HasPrefix(c.high, string(low)) {
+			t.Errorf("%q: got %q to %q, want %q", c.high, low, high, c.want)
+		}
+	}
+	low, high, _ := boundsOf(Type{Name: "double"}, "0.0", "0.0", 16)
+	if low[7] != 0x80 || high[7] != 0 {
+		t.Errorf("zeros: got % x to % x, want -0 to 0", low, high)
+	}
+	s := columns("a VARCHAR, b VARCHAR, c VARCHAR")
+	d := Definition{Columns: s, Location: "s3://x/t"}
+	n, _ := d.Plan()
+	text := "a value"
+	stats := map[string]lake.ColumnStats{}
+	for _, c := range s {
+		stats[c.Name] = lake.ColumnStats{Values: 2, Low: &text, High: &text}
+	}
+	f := file{sizes: map[int]int64{}, values: map[int]int64{}, nulls: map[int]int64{}, nans: map[int]int64{}, lower: map[int][]byte{}, upper: map[int][]byte{}}
+	f.measure(n.Schema.Fields, "", stats, metricsOf(map[string]string{"write.metadata.metrics.default": "none",
+		"write.metadata.metrics.column.b": "counts", "write.metadata.metrics.column.c": "truncate(3)"}), false)
+	if len(f.values) != 2 || len(f.lower) != 1 || string(f.lower[3]) != "a v" || string(f.upper[3]) != "a w" {
+		t.Errorf("got %v, %v, %v", f.values, f.lower, f.upper)
+	}
+}
+
+// A file whose columns have no ids is read by the table's mapping of names; a
+// column that both lack is NULL, and without a mapping nothing is read.
+func TestFilesWithoutIDs(t *testing.T) {
+	l := newLab(t)
+	mapping := `[{"field-id": 1, "names": ["id", "old_id"]}, {"field-id": 2, "names": ["st"], "fields": [{"field-id": 4, "names": ["y"]}]}]`
+	for name, properties := range map[string]map[string]string{"mapped": {"schema.name-mapping.default": mapping}, "bare": {}} {
+		d := Definition{Columns: columns("id BIGINT"), Properties: properties}
+		d.Columns = append(d.Columns, ColumnDefinition{Column: lake.Column{Name: "st", Type: lake.Type{Kind: lake.Struct, Fields: []lake.Column{
+			{Name: "x", Type: lake.Type{Kind: lake.Integer}}, {Name: "z", Type: lake.Type{Kind: lake.BigInt}}}}}})
+		s := l.make(name, d)
+		f := s.write(name+".parquet", "SELECT 5::INTEGER AS old_id, {'x': 1, 'y': 2::INTEGER} AS st, 9 AS other", "")
+		s.commit(f)
+		got, err := l.rows(s.table(), lake.Need{}, "SELECT * FROM {t}")
+		if name == "mapped" && (err != nil || got != "{'id': 5, 'st': {'x': NULL, 'z': 2}}\n") {
+			t.Errorf("got %v, %v, want the columns of the mapping", got, err)
+		}
+		if name == "bare" && (!sqlerr.Is(err, sqlerr.Unsupported) || !strings.Contains(err.Error(), "no field ids")) {
+			t.Errorf("got %v, %v, want a refusal", got, err)
+		}
+	}
+}
+
+func TestWhatIsNotKnownIsRefused(t *testing.T) {
+	const base = `{"format-version": 2, "location": "s3://b/t", "current-schema-id": 0, "schemas": [{"schema-id": 0, "fields": [{"id": 1, "name": "a", "type": "int", "required": false}]}], "partition-specs": [{"spec-id": 0, "fields": []}]}`
+	if _, err := Parse([]byte(base)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ was, is, want string }{
+		{`"format-version": 2`, `"format-version": 4`, "format-version 4"},
+		{`"location"`, `"encryption-keys": [{}], "location"`, "encrypted"},
+		{`"type": "int"`, `"type": "int128"`, `type "int128" is not known`},
+		{`"type": "int"`, `"type": {"type": "bag"}`, `type "bag" is not known`},
+		{`"id": 1`, `"id": 0`, "not positive"},
+		{`"current-schema-id": 0`, `"current-schema-id": 3`, "no schema 3"},
+		{`"location"`, `"current-snapshot-id": 5, "location"`, "no snapshot 5"},
+		{`"location"`, `"default-spec-id": 5, "location"`, "no partition spec 5"},
+	} {
+		_, err := Parse([]byte(strings.Replace(base, c.was, c.is, 1)))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", c.is, err, c.want)
+		}
+	}
+	m, err := Parse([]byte(strings.Replace(base, `"type": "int"`, `"type": "variant"`, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := NewTable(m, lake.At{}, Options{Name: "d.t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := table.Plan(t.Context(), lake.Need{}); !sqlerr.Is(err, sqlerr.Unsupported) || !strings.Contains(err.Error(), "column a of table d.t has type variant") {
+		t.Errorf("got %v, want the column refused", err)
+	}
+	if _, err := table.Plan(t.Context(), lake.Need{Columns: []string{}}); err != nil {
+		t.Errorf("got %v, want the column not needed", err)
+	}
 }
