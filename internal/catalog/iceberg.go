@@ -21,8 +21,9 @@ type writer interface {
 	DropDatabase(ctx context.Context, db string) error
 	CreateTable(ctx context.Context, t *metastore.Table) (lake.Outcome, error)
 	// ReplaceTable puts t in the place of the record that it was read from;
-	// Rejected with kind Conflict if that has changed.
-	ReplaceTable(ctx context.Context, t *metastore.Table) (lake.Outcome, error)
+	// Rejected with kind Conflict if that has changed, or has not the parameters
+	// was any more.
+	ReplaceTable(ctx context.Context, t *metastore.Table, was map[string]string) (lake.Outcome, error)
 	DropTable(ctx context.Context, db, name string) error
 }
 
@@ -98,7 +99,7 @@ func (p *pointer) Commit(ctx context.Context, base *iceberg.Metadata, change ice
 	record := *p.record
 	record.Parameters = maps.Clone(p.record.Parameters)
 	record.Parameters[metadataLocation], record.Parameters[previousLocation] = uri, p.at
-	outcome, err := w.ReplaceTable(ctx, &record)
+	outcome, err := w.ReplaceTable(ctx, &record, map[string]string{metadataLocation: p.at})
 	if outcome == lake.Rejected {
 		_ = p.c.Storage.remove(context.WithoutCancel(ctx), uri)
 	}
@@ -165,7 +166,8 @@ func newRecord(db, name string, n *iceberg.New) *metastore.Table {
 	return &metastore.Table{
 		Database: db, Name: name, Type: "EXTERNAL_TABLE", Description: n.Properties["comment"],
 		Parameters: map[string]string{tableType: "ICEBERG", "EXTERNAL": "TRUE"},
-		Storage:    metastore.Storage{Location: n.Location, Columns: n.HiveColumns()},
+		Storage: metastore.Storage{Location: n.Location, Columns: n.HiveColumns(), SerDe: "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+			InputFormat: "org.apache.hadoop.mapred.FileInputFormat", OutputFormat: "org.apache.hadoop.mapred.FileOutputFormat"},
 	}
 }
 

@@ -220,3 +220,34 @@ func TestIcebergTablesAreSharedWithPyIceberg(t *testing.T) {
 			"n4\t4\tNULL\tNULL\tNULL\t{\"left\":9.5,\"y\":1,\"z\":7}\tNULL\tNULL\te")
 	l.expectLines(db, "SELECT id FROM ice.d.made WHERE day = '2024-01-03' AND id = 3", "3")
 }
+
+// The same tables in a Hive Metastore, whose lock makes a commit one step.
+func TestIcebergTablesInAHiveMetastore(t *testing.T) {
+	l := newLab(t)
+	l.prepare()
+	uri, _ := hiveMetastore(t)
+	keys := rootKeys[home]
+	create := fmt.Sprintf(`CREATE EXTERNAL CATALOG h PROPERTIES ("type" = "iceberg", "iceberg.catalog.type" = "hive", "hive.metastore.uris" = %q,
+		"iceberg.catalog.warehouse" = "s3://lake/wh", "aws.s3.region" = %q, "aws.s3.access_key" = %q, "aws.s3.secret_key" = %q)`, uri, region, keys.AccessKeyID, keys.SecretAccessKey)
+	db := l.db()
+	db.SetMaxOpenConns(1)
+	l.exec(db, create, `CREATE DATABASE h.ice_d PROPERTIES ("location" = "s3a://lake/ice_d")`, "CREATE TABLE h.ice_d.t (a int, b string) COMMENT 'kept'", "INSERT INTO h.ice_d.t VALUES (1, 'x')")
+	const writers = 4
+	done := make(chan error, writers)
+	for n := range writers {
+		go func() {
+			_, err := l.db().Exec(fmt.Sprintf("INSERT INTO h.ice_d.t VALUES (%d, 'w')", n+2))
+			done <- err
+		}()
+	}
+	for range writers {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	l.expectLines(db, "SELECT count(*), sum(a) FROM h.ice_d.t", "5\t15")
+	l.exec(db, "CREATE TABLE h.ice_d.u AS SELECT a + 1 AS a FROM h.ice_d.t", "INSERT OVERWRITE h.ice_d.t VALUES (9, 'z')")
+	l.expectLines(db, "SELECT t.a, u.n FROM h.ice_d.t t, (SELECT count(*) AS n FROM h.ice_d.u) u", "9\t5")
+	l.expectError(db, "DROP DATABASE h.ice_d", "it is not empty")
+	l.exec(db, "DROP TABLE h.ice_d.t", "DROP TABLE h.ice_d.u FORCE", "DROP DATABASE h.ice_d")
+}

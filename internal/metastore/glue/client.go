@@ -1,4 +1,4 @@
-// Package glue reads the AWS Glue Data Catalog as a metastore. It turns Glue's
+// Package glue reads and writes the AWS Glue Data Catalog as a metastore. It turns Glue's
 // records into those of package metastore and leaves their meaning to the
 // table formats.
 //

@@ -55,8 +55,8 @@ func (c *Client) CreateTable(ctx context.Context, t *metastore.Table) (lake.Outc
 
 // ReplaceTable puts t in the place of the record that it was read from, without
 // keeping the old one as a version. Rejected with kind Conflict: the record has
-// changed since t was read.
-func (c *Client) ReplaceTable(ctx context.Context, t *metastore.Table) (lake.Outcome, error) {
+// changed since t was read, by its version, in whatever way.
+func (c *Client) ReplaceTable(ctx context.Context, t *metastore.Table, _ map[string]string) (lake.Outcome, error) {
 	_, err := c.api.UpdateTable(ctx, &glue.UpdateTableInput{CatalogId: c.of(t), DatabaseName: &t.Database, TableInput: input(t),
 		SkipArchive: aws.Bool(true), VersionId: some(t.VersionID)})
 	if err == nil {

@@ -1,4 +1,4 @@
-// Package hms reads a Hive Metastore over Thrift as a metastore: binary
+// Package hms reads and writes a Hive Metastore over Thrift as a metastore: binary
 // protocol on plain TCP, no SASL. It turns the server's records into those of
 // package metastore and leaves their meaning to the table formats.
 //

@@ -126,7 +126,7 @@ func (c *Client) below(ctx context.Context, parent []string, names *[]string) er
 		return err
 	}
 	for _, ns := range found {
-		if len(ns) <= len(parent) || len(ns) > 1 && !c.o.Nested {
+		if len(ns) != len(parent)+1 {
 			continue
 		}
 		*names = append(*names, strings.Join(ns, "."))

@@ -120,7 +120,7 @@ func (s *Server) serveNamespaces(w http.ResponseWriter, r *http.Request, body ma
 		parent := r.URL.Query().Get("parent")
 		var names []string
 		for _, ns := range slices.Sorted(maps.Keys(s.namespaces)) {
-			if rest, inside := strings.CutPrefix(ns, parent); parent == "" && !strings.Contains(ns, "\x1f") || parent != "" && inside && strings.HasPrefix(rest, "\x1f") {
+			if rest, inside := strings.CutPrefix(ns, parent); parent == "" && !strings.Contains(ns, "\x1f") || parent != "" && inside && strings.LastIndex(rest, "\x1f") == 0 {
 				names = append(names, ns)
 			}
 		}
