@@ -228,7 +228,7 @@ const elsewhereHome = "310000000013"
 // elsewhere are the names that the pages print, and others for them.
 var elsewhere = strings.NewReplacer(home, elsewhereHome, "starrocks-ec2", "kettle-host", "s3_assumed_role", "r7-reader", "glue_assumed_role", "lexicon",
 	"alice", "bo", "starrocks-test", "zz-test-9", "test-bucket", "pail", "test_s3_db", "otherdb", "s3://lake", "s3://mere", "s3:::lake", "s3:::mere",
-	"bucket lake", "bucket mere", "sales", "vendite")
+	"bucket lakehouse", "bucket boathouse", "bucket lake", "bucket mere", "sales", "vendite", "lakehouse", "boathouse", "s3table_db", "cabs_db")
 
 // permuted is the case with other names and accounts, and one role more in
 // front of every role that a role assumes.

@@ -34,6 +34,9 @@ import (
 //	table DB.NAME LOCATION COLUMNS [by KEY]
 //	partition DB.NAME VALUE LOCATION
 //	hive database|table|partition …     the same in a Hive Metastore, ${metastore}
+//	table-bucket NAME                   integrated with Glue and Lake Formation
+//	external-engines                    may use Lake Formation's credentials
+//	grant PERMISSION BUCKET KIND/NAME   of Lake Formation, on the bucket's catalog
 //
 // A line that a following `! MESSAGE` belongs to is a lock: without it the
 // case fails with that message, where * stands for any part of a word.
@@ -96,6 +99,7 @@ func (l *lab) makeWorld(lines []worldLine, sections map[string]string) *world {
 var worldVerbs = map[string]func(w *world, account, args string){
 	"role": (*world).role, "profile": (*world).profile, "user": (*world).user, "allow": (*world).allow, "policy": (*world).policy, "trust": (*world).trustPolicy,
 	"bucket": (*world).bucket, "object": (*world).object, "database": (*world).database, "table": (*world).table, "partition": (*world).partition, "hive": (*world).hive,
+	"table-bucket": (*world).tableBucket, "external-engines": (*world).externalEngines, "grant": (*world).grant,
 }
 
 func (w *world) iam(account string) *iam.Client { return iam.NewFromConfig(w.as(rootKeys[account])) }
