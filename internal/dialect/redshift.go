@@ -323,7 +323,7 @@ func (w *writer) castSuffix(i int) int {
 }
 
 func (w *writer) redshiftWord(i, end int) int {
-	if w.is(i-1, ".") && !(w.is(i-2, "pg_catalog") && w.is(i+1, "(")) {
+	if w.is(i-1, ".") && !(w.is(i-2, "pg_catalog", "information_schema") && w.is(i+1, "(")) {
 		w.copied(w.toks[i].Pos, lowerASCII(w.toks[i].Text))
 		return i + 1
 	}
@@ -334,6 +334,8 @@ func (w *writer) redshiftWord(i, end int) int {
 	switch {
 	case w.is(i, "pg_catalog", "information_schema") && w.is(i+1, ".") && w.is(i+3, "("):
 		return w.redshiftItem(i+2, end)
+	case name == "pg_get_late_binding_view_cols" && w.is(i+1, "(") && w.is(i+2, ")"):
+		return w.noRows(i, end)
 	case name == "operator" && w.is(i+1, "(") && w.match[i+1] == i+5 && w.is(i+2, "pg_catalog"):
 		return w.operatorOf(i+4, i+6, end)
 	case name == "collate" && i+1 < end:
@@ -422,6 +424,33 @@ func (w *writer) operatorOf(i, from, end int) int {
 	w.inner(from, stop)
 	w.put(stop, ")")
 	return stop
+}
+
+// noRows writes a function of FROM that would list what lakeport does not have,
+// with its alias and the types of its columns: f() [AS] x (a type, b type).
+func (w *writer) noRows(i, end int) int {
+	at := i + 3
+	if w.is(at, "AS") {
+		at++
+	}
+	if w.kind(at) != syntax.Word || !w.is(at+1, "(") {
+		w.fail(sqlerr.Unsupported, i, "%s without a list of columns is not built yet", w.toks[i].Text)
+		return end
+	}
+	var columns []string
+	for _, a := range w.args(at+1, w.match[at+1]) {
+		if a.to < a.from+2 {
+			w.fail(sqlerr.Syntax, a.from, "expected a column and its type")
+			return end
+		}
+		typ := lowerASCII(w.text[w.toks[a.from+1].Pos:w.toks[a.to-1].End])
+		if other, renamed := otherTypes[typ]; renamed {
+			typ = other
+		}
+		columns = append(columns, "CAST(NULL AS "+typ+") AS "+lowerASCII(w.toks[a.from].Text))
+	}
+	w.put(i, "(SELECT "+strings.Join(columns, ", ")+" WHERE false) AS "+lowerASCII(w.toks[at].Text))
+	return w.match[at+1] + 1
 }
 
 // patternEnd gives the end of a pattern: an operand and those that || joins to it.

@@ -28,7 +28,12 @@ CREATE MACRO @add_months(d, n) AS CASE WHEN CAST(d AS DATE) = last_day(CAST(d AS
 CREATE MACRO @is_valid_json(s) AS json_valid(s) AND json_type(s) = 'OBJECT';
 CREATE MACRO @json_array_length(s) AS json_array_length(CAST(s AS JSON));
 CREATE MACRO @strtol(s, base) AS CASE CAST(base AS INTEGER) WHEN 16 THEN CAST('0x' || s AS BIGINT) WHEN 10 THEN CAST(s AS BIGINT) ELSE error('strtol knows the bases 10 and 16') END;
-CREATE MACRO @regexp_substr(s, p) AS coalesce(nullif(regexp_extract(s, p), NULL), '');
+CREATE MACRO @regexp_substr(s, p) AS regexp_extract(s, p), (s, p, start) AS regexp_extract(substr(s, start), p),
+  (s, p, start, nth) AS coalesce(regexp_extract_all(substr(s, start), p)[nth], CASE WHEN s IS NOT NULL AND p IS NOT NULL THEN '' END),
+  (s, p, start, nth, how) AS CASE how WHEN 'e' THEN coalesce(regexp_extract_all(substr(s, start), p, 1)[nth], CASE WHEN s IS NOT NULL AND p IS NOT NULL THEN '' END)
+    ELSE error('REGEXP_SUBSTR knows the parameter e only') END;
+CREATE MACRO @regexp_replace(s, p) AS regexp_replace(s, p, '', 'g'), (s, p, r) AS CASE WHEN contains(r, '$') OR contains(r, '\') THEN error('references to groups in REGEXP_REPLACE are not built yet')
+  ELSE regexp_replace(s, p, r, 'g') END;
 CREATE MACRO @regexp_count(s, p) AS len(regexp_extract_all(s, p));
 CREATE MACRO @pg_last_query_id() AS -1;
 

@@ -10,7 +10,7 @@ import (
 
 // redshiftNames are functions that DuckDB has under another name.
 var redshiftNames = map[string]string{
-	"nvl": "coalesce", "btrim": "trim", "replicate": "repeat", "approximate_percentile": "approx_quantile", "character_length": "length", "char_length": "length", "octet_length": "strlen",
+	"nvl": "coalesce", "isnull": "coalesce", "btrim": "trim", "replicate": "repeat", "approximate_percentile": "approx_quantile", "character_length": "length", "char_length": "length", "octet_length": "strlen",
 	"stddev": "stddev_samp", "variance": "var_samp", "len": "length",
 }
 

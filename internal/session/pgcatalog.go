@@ -20,7 +20,6 @@ import (
 // redshiftView is one table of pg_catalog or information_schema: its columns as
 // name:type, where a missing type is text, and what fills it.
 type redshiftView struct {
-	schema  string
 	columns string
 	fill    func(ctx context.Context, c *session, want wanted, r *relation) error
 }

@@ -50,7 +50,8 @@ func init() { // the table and what fills it refer to each other
 		"lakeport_visible":       {columns: "oid:oid", fill: fillVisible},
 	}
 	for name, columns := range map[string]string{
-		"pg_index": `indexrelid:oid indrelid:oid indnatts:int2 indisunique:bool indisprimary:bool indisexclusion:bool indimmediate:bool indisclustered:bool
+		"pg_proc_info": "oid:oid prooid:oid proname pronamespace:oid prokind prorettype:oid proargtypes:oid[] proallargtypes:oid[] proargmodes:text[] proargnames:text[]",
+		"pg_index_columns": `indexrelid:oid indrelid:oid indnatts:int2 indisunique:bool indisprimary:bool indisexclusion:bool indimmediate:bool indisclustered:bool
 			indisvalid:bool indcheckxmin:bool indisready:bool indislive:bool indisreplident:bool indkey:int2[] indcollation:oid[] indclass:oid[] indoption:int2[] indexprs indpred`,
 		"pg_proc": `oid:oid proname pronamespace:oid proowner:oid prolang:oid procost:float prorows:float prokind proisagg:bool proiswindow:bool prosecdef:bool
 			proisstrict:bool proretset:bool provolatile pronargs:int2 prorettype:oid proargtypes:oid[] proallargtypes:oid[] proargmodes:text[] proargnames:text[] prosrc proacl:text[]`,
@@ -87,10 +88,8 @@ func init() { // the table and what fills it refer to each other
 	} {
 		redshiftViews[name] = redshiftView{columns: columns}
 	}
-	for name, v := range redshiftViews {
-		v.schema = "pg_catalog"
-		redshiftViews[name] = v
-	}
+	redshiftViews["pg_index"] = redshiftView{columns: redshiftViews["pg_index_columns"].columns, fill: fillIndexes}
+	delete(redshiftViews, "pg_index_columns")
 	informationViews = map[string]redshiftView{
 		"schemata":                {columns: "catalog_name schema_name schema_owner default_character_set_catalog default_character_set_schema default_character_set_name sql_path", fill: fillPgSchemata},
 		"tables":                  {columns: "table_catalog table_schema table_name table_type self_referencing_column_name reference_generation is_insertable_into is_typed commit_action", fill: fillInformationTables},
@@ -125,9 +124,37 @@ func fillClasses(ctx context.Context, c *session, want wanted, r *relation) erro
 	for name, v := range informationViews {
 		add("information_schema", name, "v", len(v.lakeColumns()))
 	}
+	err := c.eachKey(ctx, want, func(schema, table string, _ *described, key []string) {
+		r.add(c.indexOID(schema, table), table+"_pkey", c.schemaOID(schema), 0, 0, oidRoot, 0, 0, 0, 0, 0, 0, false, false, "p", "i", len(key), 0, false, false,
+			false, false, false, false, false, false, "n", nil, nil, nil, 0)
+	})
+	if err != nil {
+		return err
+	}
 	return c.eachRelation(ctx, want, false, func(schema, table, kind string, _ *described) error {
 		add(schema, table, kind, 0)
 		return nil
+	})
+}
+
+// indexOID numbers the index by which a primary key shows: drivers look for the
+// key's columns there.
+func (c *session) indexOID(schema, table string) int64 {
+	return c.srv.oids.of("index", c.catalog, schema, table)
+}
+
+func (t *described) keyNumbers(key []string) []int {
+	numbers := make([]int, len(key))
+	for i, k := range key {
+		numbers[i] = t.numberOf(k)
+	}
+	return numbers
+}
+
+func fillIndexes(ctx context.Context, c *session, want wanted, r *relation) error {
+	return c.eachKey(ctx, want, func(schema, table string, t *described, key []string) {
+		r.add(c.indexOID(schema, table), c.tableOID(schema, table), len(key), true, true, false, true, false, true, false, true, true, false, t.keyNumbers(key), nil, nil,
+			make([]int, len(key)), nil, nil)
 	})
 }
 
@@ -158,15 +185,26 @@ func fillVisible(ctx context.Context, c *session, _ wanted, r *relation) error {
 }
 
 func fillAttributes(ctx context.Context, c *session, want wanted, r *relation) error {
+	add := func(oid int64, number int, col describedColumn, notNull bool) {
+		info := pg.Describe(col.Type)
+		storage := "p"
+		if info.Size < 0 {
+			storage = "x"
+		}
+		r.add(oid, col.Name, int64(info.OID), -1, int(info.Size), number, 0, typeModifier(col), info.Size > 0 && info.Size <= 8, storage, "i",
+			notNull, col.def != nil, false, true, 0, 0, nil, nil, "", "", "", 0, false, 0)
+	}
+	err := c.eachKey(ctx, wanted{database: want.database, table: want.table}, func(schema, table string, t *described, key []string) {
+		for i, n := range t.keyNumbers(key) {
+			add(c.indexOID(schema, table), i+1, t.columns[n-1], false)
+		}
+	})
+	if err != nil {
+		return err
+	}
 	return c.eachRelation(ctx, want, true, func(schema, table, _ string, t *described) error {
 		for i, col := range t.columns {
-			info := pg.Describe(col.Type)
-			storage := "p"
-			if info.Size < 0 {
-				storage = "x"
-			}
-			r.add(c.tableOID(schema, table), col.Name, int64(info.OID), -1, int(info.Size), i+1, 0, typeModifier(col), info.Size > 0 && info.Size <= 8, storage, "i",
-				!col.null, col.def != nil, false, true, 0, 0, nil, nil, "", "", "", 0, false, 0)
+			add(c.tableOID(schema, table), i+1, col, !col.null)
 		}
 		return nil
 	})
@@ -273,12 +311,8 @@ func (t *described) numberOf(column string) int {
 
 func fillKeyConstraints(ctx context.Context, c *session, want wanted, r *relation) error {
 	return c.eachKey(ctx, want, func(schema, table string, t *described, key []string) {
-		numbers := make([]int, len(key))
-		for i, k := range key {
-			numbers[i] = t.numberOf(k)
-		}
-		r.add(c.srv.oids.of("key", c.catalog, schema, table), table+"_pkey", c.schemaOID(schema), "p", false, false, true, c.tableOID(schema, table), 0, 0, 0, 0,
-			" ", " ", " ", true, 0, numbers, nil, nil, nil)
+		r.add(c.srv.oids.of("key", c.catalog, schema, table), table+"_pkey", c.schemaOID(schema), "p", false, false, true, c.tableOID(schema, table), 0, c.indexOID(schema, table), 0, 0,
+			" ", " ", " ", true, 0, t.keyNumbers(key), nil, nil, nil)
 	})
 }
 
