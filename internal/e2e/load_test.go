@@ -156,31 +156,64 @@ func table(t testing.TB, db *sql.DB, query string) string {
 }
 
 // A killed server's loads run again at its next start: their rows are there
-// once, or not at all, and the label says which.
+// once, or not at all, and the label says which. The steps are those of
+// job.Queue and session's runLoad, as far as they show outside.
 func TestLoadsSurviveKills(t *testing.T) {
 	l, db := loadLab(t)
 	l.exec(db, "CREATE TABLE d.t (id INT, name VARCHAR(20), amount DOUBLE)")
-	// Answers of S3 that take their time spread the steps of a load over the kills.
-	l.fault(map[string]any{"service": "s3", "delay": "40ms"})
-	const loads = 12
-	for i := range loads {
-		if _, err := db.Exec(fmt.Sprintf("LOAD LABEL d.k%d (DATA INFILE('s3://lake/load/csv/*') INTO TABLE t COLUMNS TERMINATED BY ',')", i) + byInstance); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Duration(i*17) * time.Millisecond) // a different step each time
-		if i%2 == 1 {
-			l.stop(syscall.SIGKILL)
-			l.start()
-			db = l.db()
-		}
-	}
-	for i := range loads {
-		if state, message := await(t, db, fmt.Sprintf("k%d", i)); state != "FINISHED" {
-			t.Errorf("k%d: %s: %s", i, state, message)
+	clear := l.fault(map[string]any{"service": "s3", "delay": "30ms"}) // so that a step can be met
+	asked := func(action string, times int) func(since int64, label string) bool {
+		return func(since int64, _ string) bool {
+			log, _ := l.decisions(since, "")
+			n := 0
+			for _, e := range log {
+				if e.Action == action {
+					n++
+				}
+			}
+			return n >= times
 		}
 	}
-	if got, err := value(db, "SELECT concat(count(*), ' ', sum(id)) FROM d.t"); err != nil || got != fmt.Sprintf("%d %d", 4*loads, 10*loads) {
-		t.Errorf("the table holds %s rows, %v; want %d of %d loads", got, err, 4*loads, loads)
+	state := func(want string) func(int64, string) bool {
+		return func(_ int64, label string) bool {
+			got, err := value(db, "SELECT STATE FROM information_schema.loads WHERE LABEL = '"+label+"'")
+			return err == nil && (got == want || got == "FINISHED")
+		}
+	}
+	steps := []struct {
+		name    string
+		reached func(since int64, label string) bool
+	}{
+		{"submitted", func(int64, string) bool { return true }},
+		{"loading", state("LOADING")},
+		{"lists", asked("s3:ListBucket", 1)},
+		{"reads", asked("s3:GetObject", 1)},
+		{"has read", asked("s3:GetObject", 2)},
+		{"commits", state("PREPARED")},
+		{"finished", state("FINISHED")},
+	}
+	for i, step := range steps {
+		_, since := l.decisions(0, "&limit=0")
+		label := fmt.Sprintf("k%d", i)
+		l.exec(db, fmt.Sprintf("LOAD LABEL d.%s (DATA INFILE('s3://lake/load/csv/*') INTO TABLE t COLUMNS TERMINATED BY ',')", label)+byInstance)
+		for deadline := time.Now().Add(time.Minute); !step.reached(since, label); {
+			if time.Now().After(deadline) {
+				t.Fatalf("the load never %s", step.name)
+			}
+		}
+		l.stop(syscall.SIGKILL)
+		l.start()
+		db = l.db()
+		clear()
+		clear = l.fault(map[string]any{"service": "s3", "delay": "30ms"})
+	}
+	for i, step := range steps {
+		if got, message := await(t, db, fmt.Sprintf("k%d", i)); got != "FINISHED" {
+			t.Errorf("killed when it %s: %s: %s", step.name, got, message)
+		}
+	}
+	if got, err := value(db, "SELECT concat(count(*), ' ', sum(id)) FROM d.t"); err != nil || got != fmt.Sprintf("%d %d", 4*len(steps), 10*len(steps)) {
+		t.Errorf("the table holds %s rows, %v; want %d of %d loads", got, err, 4*len(steps), len(steps))
 	}
 }
 
