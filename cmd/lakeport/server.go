@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ type server struct {
 	mysql     *mysql.Server
 	addresses []string // name=address pairs of the ready line
 	awsURL    string
+	roles     string // where sessions of attached roles are had; empty: nowhere
 	closers   []func(context.Context) error
 }
 
@@ -105,6 +107,7 @@ func start(ctx context.Context, o options) (s *server, err error) {
 		s.addresses = append(s.addresses, "pg="+pgListener.Addr().String())
 	}
 	endpoints := map[string]string{}
+	s.roles = o.roles
 	if o.sandbox {
 		if endpoints, err = s.startSandbox(o, log); err != nil {
 			return s, errors.Join(err, l.Close())
@@ -165,9 +168,11 @@ func (s *server) startSandbox(o options, log *slog.Logger) (map[string]string, e
 	if err != nil {
 		return nil, err
 	}
-	if _, err = s.serveHTTP("redshift", "127.0.0.1:0", warehouses.Credentials()); err != nil {
+	roles, err := s.serveHTTP("redshift", "127.0.0.1:0", warehouses.Credentials())
+	if err != nil {
 		return nil, err
 	}
+	s.useRoles(o, sb, roles)
 	return map[string]string{"s3": s.awsURL, "sts": s.awsURL, "iam": s.awsURL, "glue": s.awsURL, "kms": s.awsURL, "s3tables": s.awsURL, "imds": imds}, nil
 }
 
@@ -191,6 +196,18 @@ func addCatalogs(sb *sandbox.Server, objects *s3.Service) error {
 	sb.Add(lake)
 	sb.Add(catalogs)
 	return nil
+}
+
+// useRoles settles where sessions of attached roles are had: from the sandbox,
+// unless the flag names another place.
+func (s *server) useRoles(o options, sb *sandbox.Server, sandboxRoles string) {
+	if s.roles = o.roles; s.roles == "" {
+		host := sb.World().State().Host
+		s.roles = "/" + cmp.Or(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), host.Region, "us-east-1") + "/" + host.Account + "/cluster/lakeport"
+	}
+	if strings.HasPrefix(s.roles, "/") {
+		s.roles = sandboxRoles + s.roles
+	}
 }
 
 func (s *server) serveHTTP(name, addr string, h http.Handler) (url string, err error) {
@@ -224,7 +241,7 @@ func (s *server) startSQL(ctx context.Context, o options, l, pgListener net.List
 	}
 	s.onClose(func() error { db.Close(); return nil })
 	handler, err := session.NewServer(ctx, session.Options{
-		DB: db, Box: box, Objects: objects, Log: log, Resolver: awsauth.New(awsauth.Options{Endpoints: endpoints}), DoctorProfiles: o.doctor,
+		DB: db, Box: box, Objects: objects, Log: log, Resolver: awsauth.New(awsauth.Options{Endpoints: endpoints, Roles: s.roles}), DoctorProfiles: o.doctor,
 	})
 	if err != nil {
 		return err

@@ -64,6 +64,9 @@ func (r *Resolver) Explain(ctx context.Context, err error, ask Ask) error {
 	}
 	at := len(ask.Spec.Chain) // the link whose credentials signed the failed call
 	if hop, ok := errors.AsType[*HopError](err); ok {
+		for inner, within := hop, true; within; inner, within = errors.AsType[*HopError](inner.Err) {
+			hop = inner // the first link that failed
+		}
 		if hop.Hop == 0 {
 			return r.baseRefused(hop)
 		}
@@ -231,6 +234,8 @@ func (r *Resolver) unreachable(err error, ask Ask) *sqlerr.Error {
 func (r *Resolver) baseRefused(h *HopError) *sqlerr.Error {
 	e := &sqlerr.Error{Kind: sqlerr.Denied, Err: h}
 	switch h.Spec.Source {
+	case Attached:
+		return roleRefused(h, e)
 	case InstanceProfile:
 		where := h.Endpoint
 		if where == "" {

@@ -30,14 +30,19 @@ type Options struct {
 	// metadata) to its URL. AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL and
 	// AWS_EC2_METADATA_SERVICE_ENDPOINT come before it.
 	Endpoints map[string]string
-	Now       func() time.Time // nil: time.Now
-	Getenv    func(string) string
+	// Roles is where sessions of the roles that are attached to a warehouse are
+	// had, in the protocol of container credentials with the role as a parameter
+	// of the query. Empty: there are none.
+	Roles  string
+	Now    func() time.Time // nil: time.Now
+	Getenv func(string) string
 }
 
 // Resolver gives each Spec its credentials, one session per chain prefix
 // however many statements, services and regions use it.
 type Resolver struct {
 	endpoints map[string]string
+	roles     string
 	now       func() time.Time
 	getenv    func(string) string
 	client    *awshttp.BuildableClient
@@ -50,7 +55,7 @@ type Resolver struct {
 // New makes a Resolver.
 func New(o Options) *Resolver {
 	r := &Resolver{
-		endpoints: o.Endpoints, now: o.Now, getenv: o.Getenv,
+		endpoints: o.Endpoints, roles: o.Roles, now: o.Now, getenv: o.Getenv,
 		client:   awshttp.NewBuildableClient(),
 		sessions: map[string]*session{}, callers: map[string]string{},
 	}
@@ -201,6 +206,9 @@ func (r *Resolver) fetcher(s Spec, n int) aws.CredentialsProvider {
 }
 
 func (r *Resolver) base(s Spec) aws.CredentialsProvider {
+	if s.Source == Attached {
+		return r.attached(s)
+	}
 	metadata := r.getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT")
 	if metadata == "" {
 		metadata = r.endpoints["imds"]

@@ -26,9 +26,10 @@ const (
 	InstanceProfile
 	Static
 	WebIdentity
+	Attached // a role of the warehouse that lakeport runs as, handed out by Options.Roles
 )
 
-var sourceNames = [...]string{"the default credential chain", "the instance profile", "static keys", "the web identity token"}
+var sourceNames = [...]string{"the default credential chain", "the instance profile", "static keys", "the web identity token", "the roles of the cluster"}
 
 // String names the source as messages do.
 func (s Source) String() string { return sourceNames[s] }
@@ -66,6 +67,8 @@ type Spec struct {
 	Public   bool
 	Static   Keys   // read only when Source is Static
 	Profile  string // of the shared configuration files; read only when Source is Default; empty: AWS_PROFILE's
+	Role     string // read only when Source is Attached: an ARN, or DefaultRole
+	User     string // likewise: the database user, whom a trust policy may ask for
 	Chain    []Hop  // roles to assume, in order; the last one makes the calls
 	Region   string
 	Endpoint string // set by the statement; wins over the process-wide endpoints
@@ -101,6 +104,10 @@ func (s Spec) prefixKey(n int) string {
 		part(s.Static.Secret.Reveal())
 		part(s.Static.Token.Reveal())
 	}
+	if s.Source == Attached {
+		part(s.Role)
+		part(s.User)
+	}
 	for _, h := range s.Chain[:n] {
 		part(h.RoleARN)
 		part(h.ExternalID.Reveal())
@@ -121,6 +128,9 @@ func (s Spec) prefixKey(n int) string {
 func (s Spec) String() string {
 	var b strings.Builder
 	b.WriteString(s.Source.String())
+	if s.Source == Attached {
+		b.WriteString(" -> " + s.Role)
+	}
 	for _, h := range s.Chain {
 		b.WriteString(" -> " + h.RoleARN)
 	}

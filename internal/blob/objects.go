@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
+	managed "github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -224,6 +225,18 @@ func (c *Client) Get(ctx context.Context, o lake.Object) ([]byte, error) {
 // Put writes an object from r, in parts if it is long. A fault removes the parts
 // that were sent, as far as the identity may.
 func (c *Client) Put(ctx context.Context, uri string, r io.Reader) (lake.Object, error) {
+	return c.PutEncrypted(ctx, uri, r, Encryption{})
+}
+
+// Encryption is how S3 shall encrypt an object. The zero value leaves that to
+// the bucket.
+type Encryption struct {
+	Managed bool   // by keys of S3
+	KMSKey  string // by this KMS key: an id, ARN or alias
+}
+
+// PutEncrypted is Put of an object that is not encrypted as its bucket says.
+func (c *Client) PutEncrypted(ctx context.Context, uri string, r io.Reader, e Encryption) (lake.Object, error) {
 	bucket, key, err := Parse(uri)
 	if err != nil {
 		return lake.Object{}, err
@@ -231,7 +244,14 @@ func (c *Client) Put(ctx context.Context, uri string, r io.Reader) (lake.Object,
 	o := lake.Object{Bucket: bucket, Key: key}
 	counted := &counter{r: r}
 	now := c.store.o.Now()
-	out, err := transfermanager.New(c.api(ctx)).UploadObject(ctx, &transfermanager.UploadObjectInput{Bucket: &bucket, Key: &key, Body: counted})
+	in := &transfermanager.UploadObjectInput{Bucket: &bucket, Key: &key, Body: counted}
+	switch {
+	case e.KMSKey != "":
+		in.ServerSideEncryption, in.SSEKMSKeyID = managed.ServerSideEncryptionAwsKms, &e.KMSKey
+	case e.Managed:
+		in.ServerSideEncryption = managed.ServerSideEncryptionAes256
+	}
+	out, err := transfermanager.New(c.api(ctx)).UploadObject(ctx, in)
 	if err != nil {
 		return o, c.sdkError(ctx, "s3:PutObject", uri, fmt.Errorf("write %s: %w", uri, err), now)
 	}

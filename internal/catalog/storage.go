@@ -58,3 +58,7 @@ func (s *Store) storage(who awsauth.Spec) *Storage {
 		Identity: who.Key(), PathStyle: who.PathStyle, Recheck: who.Recheck,
 	})}
 }
+
+// StorageOf opens the storage as an identity that a statement spells in its own
+// way. It contacts nobody.
+func (s *Store) StorageOf(who awsauth.Spec) *Storage { return s.storage(who) }

@@ -133,7 +133,7 @@ var stockClients = map[string]struct {
 		return []string{"-h", host, "-P", port, "-u", "root", "--batch", "--force"}
 	}},
 	"psql": {"pg", "psql", func(host, port string) []string {
-		return []string{"-X", "-q", "-A", "-F", "\t", "-P", "footer=off", "-h", host, "-p", port, "-U", "root", "-d", "dev"}
+		return []string{"-X", "-q", "-A", "-F", "\t", "-P", "footer=off", "-h", host, "-p", port, "-U", "root", "-d", "default_catalog"}
 	}},
 }
 
@@ -144,7 +144,7 @@ var prompt = regexp.MustCompile(`(?m)^(?:StarRocks>| *->)`)
 // gives what it printed and the calls that AWS saw of it.
 func (c *conformanceCase) run(t *testing.T, lines []worldLine) (out string, calls []string) {
 	t.Helper()
-	l := newLabOn(t, c.host)
+	l := newLabOn(t, c.host, "AWS_REGION="+region)
 	w := l.makeWorld(lines, c.sections)
 	_, last := l.decisions(0, "&limit=0")
 	s := &shell{t: t, dir: t.TempDir(), mask: regexp.MustCompile(`$^`)}
@@ -157,6 +157,10 @@ func (c *conformanceCase) run(t *testing.T, lines []worldLine) (out string, call
 		for deadline := time.Now().Add(time.Minute); send(until) == "" && time.Now().Before(deadline); {
 		}
 		text = ""
+	}
+	if c.sections["client"] != "" && c.sections["repaired"] != "" { // psql takes what follows an open quote as part of it
+		out += send(c.sections["before"] + c.sections["statement"])
+		text = c.sections["repaired"]
 	}
 	out += send(text + c.sections["query"])
 	for name, known := range w.values {
@@ -228,7 +232,8 @@ const elsewhereHome = "310000000013"
 // elsewhere are the names that the pages print, and others for them.
 var elsewhere = strings.NewReplacer(home, elsewhereHome, "starrocks-ec2", "kettle-host", "s3_assumed_role", "r7-reader", "glue_assumed_role", "lexicon",
 	"alice", "bo", "starrocks-test", "zz-test-9", "test-bucket", "pail", "test_s3_db", "otherdb", "s3://lake", "s3://mere", "s3:::lake", "s3:::mere",
-	"bucket lakehouse", "bucket boathouse", "bucket lake", "bucket mere", "sales", "vendite", "lakehouse", "boathouse", "s3table_db", "cabs_db")
+	"bucket lakehouse", "bucket boathouse", "bucket lake", "bucket mere", "sales", "vendite", "lakehouse", "boathouse", "s3table_db", "cabs_db", "RoleA", "latch", "RoleB", "hinge", "awsexamplebucket",
+	"otherexamplepail")
 
 // permuted is the case with other names and accounts, and one role more in
 // front of every role that a role assumes.
@@ -275,8 +280,15 @@ func (c *conformanceCase) permuted(t *testing.T) *conformanceCase {
 		}
 		calls.WriteString(line)
 	}
-	for target, via := range hops {
-		p.sections["statement"] = strings.ReplaceAll(p.sections["statement"], target, via+","+target)
+	for _, name := range []string{"statement", "repaired"} {
+		text := known(p.sections["values"]).Replace(p.sections[name])
+		for target, via := range hops {
+			text = strings.ReplaceAll(text, target, via+","+target)
+		}
+		p.sections[name] = text
+	}
+	for target, via := range hops { // lists of roles in a hint
+		p.sections["answer"] = strings.ReplaceAll(p.sections["answer"], ","+target, ","+via+","+target)
 	}
 	p.sections["world"], p.sections["calls"] = world.String(), calls.String()
 	var err error
@@ -286,6 +298,17 @@ func (c *conformanceCase) permuted(t *testing.T) *conformanceCase {
 	// Roles that others trust must stand before them: IAM refuses to trust what is not there.
 	slices.SortStableFunc(p.world, func(a, b worldLine) int { return order(a, hops) - order(b, hops) })
 	return p
+}
+
+// known replaces the placeholders whose values the world does not make.
+func known(values string) *strings.Replacer {
+	var pairs []string
+	for line := range strings.Lines(values) {
+		if printed, value, ok := strings.Cut(strings.TrimSpace(line), " => "); ok && !strings.Contains(value, "${") {
+			pairs = append(pairs, printed, value)
+		}
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // order puts the first roles before the ones in between, and those before the rest.

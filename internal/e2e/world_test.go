@@ -3,15 +3,23 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	hms "github.com/beltran/gohive/hive_metastore"
@@ -37,6 +45,11 @@ import (
 //	table-bucket NAME                   integrated with Glue and Lake Formation
 //	external-engines                    may use Lake Formation's credentials
 //	grant PERMISSION BUCKET KIND/NAME   of Lake Formation, on the bucket's catalog
+//	cluster NAME                        of Redshift
+//	attach CLUSTER ROLE-ARN
+//	kms NAME                            a key that no IAM policy opens; its ARN is ${kms NAME}
+//	delegate NAME                       lets IAM policies of its account open it
+//	encrypted BUCKET NAME               the bucket's default encryption by a key
 //
 // A line that a following `! MESSAGE` belongs to is a lock: without it the
 // case fails with that message, where * stands for any part of a word.
@@ -100,6 +113,7 @@ var worldVerbs = map[string]func(w *world, account, args string){
 	"role": (*world).role, "profile": (*world).profile, "user": (*world).user, "allow": (*world).allow, "policy": (*world).policy, "trust": (*world).trustPolicy,
 	"bucket": (*world).bucket, "object": (*world).object, "database": (*world).database, "table": (*world).table, "partition": (*world).partition, "hive": (*world).hive,
 	"table-bucket": (*world).tableBucket, "external-engines": (*world).externalEngines, "grant": (*world).grant,
+	"cluster": (*world).cluster, "attach": (*world).attachRole, "kms": (*world).key, "delegate": (*world).delegate, "encrypted": (*world).encrypted,
 }
 
 func (w *world) iam(account string) *iam.Client { return iam.NewFromConfig(w.as(rootKeys[account])) }
@@ -250,6 +264,57 @@ func (w *world) hive(_, args string) {
 	default:
 		w.t.Fatalf("world: no such kind: hive %s", kind)
 	}
+}
+
+func (w *world) cluster(account, name string) {
+	w.redshift(account, url.Values{"Action": {"CreateCluster"}, "ClusterIdentifier": {name}, "NodeType": {"ra3.xlplus"}, "ClusterType": {"single-node"},
+		"MasterUsername": {"admin"}, "MasterUserPassword": {"Secret99word"}})
+}
+
+func (w *world) attachRole(account, args string) {
+	name, arn, _ := strings.Cut(args, " ")
+	w.redshift(account, url.Values{"Action": {"ModifyClusterIamRoles"}, "ClusterIdentifier": {name}, "AddIamRoles.IamRoleArn.1": {arn}})
+}
+
+// redshift calls the service in its form-encoded protocol.
+func (w *world) redshift(account string, form url.Values) {
+	w.t.Helper()
+	form.Set("Version", "2012-12-01")
+	body := form.Encode()
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, w.ready["aws"]+"/", strings.NewReader(body))
+	w.must(req, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	sum := sha256.Sum256([]byte(body))
+	w.must(nil, v4.NewSigner().SignHTTP(w.ctx, rootKeys[account], req, hex.EncodeToString(sum[:]), "redshift", region, time.Now()))
+	resp, err := http.DefaultClient.Do(req)
+	w.must(resp, err)
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
+		w.t.Fatalf("world: %s: HTTP %d: %s", form.Get("Action"), resp.StatusCode, text)
+	}
+}
+
+func (w *world) kms(account string) *kms.Client { return kms.NewFromConfig(w.as(rootKeys[account])) }
+
+// key makes a key that its account's root administers, and nobody else uses.
+func (w *world) key(account, name string) {
+	admin := fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::%[1]s:root"}, "Action": "kms:*", "Resource": "*",
+		"Condition": {"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::%[1]s:root"}}}]}`, account)
+	out, err := w.kms(account).CreateKey(w.ctx, &kms.CreateKeyInput{Policy: &admin})
+	w.must(out, err)
+	w.values["kms "+name] = *out.KeyMetadata.Arn
+}
+
+func (w *world) delegate(account, name string) {
+	all := fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::%s:root"}, "Action": "kms:*", "Resource": "*"}]}`, account)
+	w.must(w.kms(account).PutKeyPolicy(w.ctx, &kms.PutKeyPolicyInput{KeyId: aws.String(w.values["kms "+name]), Policy: &all}))
+}
+
+func (w *world) encrypted(account, args string) {
+	bucket, key, _ := strings.Cut(args, " ")
+	w.must(s3.NewFromConfig(w.as(rootKeys[account])).PutBucketEncryption(w.ctx, &s3.PutBucketEncryptionInput{Bucket: &bucket,
+		ServerSideEncryptionConfiguration: &s3types.ServerSideEncryptionConfiguration{Rules: []s3types.ServerSideEncryptionRule{{
+			ApplyServerSideEncryptionByDefault: &s3types.ServerSideEncryptionByDefault{SSEAlgorithm: s3types.ServerSideEncryptionAwsKms, KMSMasterKeyID: aws.String(w.values["kms "+key])}}}}}))
 }
 
 // fill puts the case's values for the placeholders of a printed text.

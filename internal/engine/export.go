@@ -16,8 +16,10 @@ import (
 type Export struct {
 	Query     string   // SELECT of exactly the files' columns
 	Partition []string // expressions over the query's columns that divide rows among files
+	Drop      []string // columns of the query that serve Partition only
 	Dir       string   // an empty directory that the database may write to
 	Options   string   // further options of COPY, such as FIELD_IDS
+	FileSize  int64    // about how many bytes a file without partitions may have; 0: 512 MB
 }
 
 // Exported is one file of rows on disk. Of the lake.Written only the object is
@@ -48,7 +50,11 @@ func (c *Conn) Export(ctx context.Context, e Export) ([]Exported, error) {
 		}
 		tail = ", PARTITION_BY (lakeport_part)"
 	} else {
-		tail = ", FILE_SIZE_BYTES '512MB'"
+		size := e.FileSize
+		if size == 0 {
+			size = 512_000_000
+		}
+		tail = ", FILE_SIZE_BYTES " + strconv.FormatInt(size, 10)
 	}
 	if err := os.Mkdir(target, 0o700); err != nil {
 		return nil, fmt.Errorf("export rows: %w", err)
@@ -117,7 +123,7 @@ func (c *Conn) divide(ctx context.Context, e Export) (query string, tuples [][]*
 	for {
 		chunk, err := rows.Next(ctx)
 		if err != nil || chunk == nil {
-			return "SELECT r.* EXCLUDE (" + list + "), p.lakeport_part FROM " + exportTable + " r JOIN " + partitionTable + " p ON " + strings.Join(same, " AND "), tuples, err
+			return "SELECT r.* EXCLUDE (" + strings.Join(append(names, e.Drop...), ", ") + "), p.lakeport_part FROM " + exportTable + " r JOIN " + partitionTable + " p ON " + strings.Join(same, " AND "), tuples, err
 		}
 		for i := range chunk.Rows {
 			tuple := make([]*string, len(chunk.Columns))

@@ -28,7 +28,7 @@ type redshiftView struct {
 var viewTypes = map[string]lake.Type{
 	"": {Kind: lake.Varchar}, "oid": {Kind: lake.BigInt}, "int": {Kind: lake.Integer}, "int2": {Kind: lake.SmallInt}, "bool": {Kind: lake.Boolean},
 	"float": {Kind: lake.Float}, "int2[]": {Kind: lake.List, Elem: &lake.Type{Kind: lake.SmallInt}}, "oid[]": {Kind: lake.List, Elem: &lake.Type{Kind: lake.BigInt}},
-	"text[]": {Kind: lake.List, Elem: &lake.Type{Kind: lake.Varchar}}, "ts": {Kind: lake.TimestampTZ},
+	"text[]": {Kind: lake.List, Elem: &lake.Type{Kind: lake.Varchar}}, "ts": {Kind: lake.TimestampTZ}, "timestamp": {Kind: lake.Timestamp},
 }
 
 func (v redshiftView) lakeColumns() []lake.Column {

@@ -47,7 +47,13 @@ func init() { // the table and what fills it refer to each other
 		"svv_all_schemas":        {columns: "database_name schema_name schema_owner:int schema_type schema_acl source_database schema_option", fill: fillAllSchemas},
 		"svv_redshift_databases": {columns: "database_name database_owner:int database_type database_acl database_options database_isolation_level", fill: fillRedshiftDatabases},
 		"pg_cursors":             {columns: "name statement is_holdable:bool is_binary:bool is_scrollable:bool creation_time:ts", fill: fillCursors},
-		"lakeport_visible":       {columns: "oid:oid", fill: fillVisible},
+		"stl_load_errors": {columns: `userid:int slice:int tbl:oid starttime:timestamp session:oid query:oid filename line_number:oid colname type col_length position:int
+			raw_line raw_field_value err_code:int err_reason is_partial:int start_offset:oid copy_job_id:oid`, fill: fillLoadErrors},
+		"sys_load_error_detail": {columns: `user_id:int query_id:oid transaction_id:oid session_id:oid database_name table_id:oid start_time:timestamp file_name line_number:oid
+			column_name column_type column_length position:int error_code:int error_message`, fill: fillErrorDetail},
+		"stl_load_commits": {columns: `userid:int query:oid slice:int name filename byte_offset:oid lines_scanned:oid errors:oid curtime:timestamp status:int file_format
+			is_partial:int start_offset:oid copy_job_id:oid`, fill: fillLoadCommits},
+		"lakeport_visible": {columns: "oid:oid", fill: fillVisible},
 	}
 	for name, columns := range map[string]string{
 		"pg_proc_info": "oid:oid prooid:oid proname pronamespace:oid prokind prorettype:oid proargtypes:oid[] proallargtypes:oid[] proargmodes:text[] proargnames:text[]",

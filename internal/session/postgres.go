@@ -42,6 +42,9 @@ type postgres struct {
 	cursors  map[string]*namedCursor
 
 	lastCursor int // number of the one made last
+
+	lastCopy, lastUnload int64 // ids of these statements; 0: there was none
+	copied, unloaded     int64 // rows of them
 }
 
 // redshiftDefaults are the parameters that clients read or set (Redshift's
@@ -389,5 +392,5 @@ func (c *session) redshiftFunction(name string) (string, bool) {
 	case "sysdate":
 		return "CAST(now() AS TIMESTAMP)", true
 	}
-	return "", false
+	return c.copyFunction(name)
 }

@@ -111,6 +111,10 @@ func (c *session) redshift(ctx context.Context, st syntax.Statement, text string
 		return true, ok(w, "DEALLOCATE ALL")
 	case *syntax.Maintain:
 		return true, ok(w, st.Verb)
+	case *syntax.Copy:
+		return true, c.copyObjects(ctx, st, text, w)
+	case *syntax.Unload:
+		return true, c.unload(ctx, st, text, w)
 	case *syntax.CopyStream:
 		return true, c.copyStream(ctx, st, text, w)
 	case *syntax.DeclareCursor:

@@ -48,6 +48,7 @@ type Server struct {
 	globals  *globals
 	started  time.Time
 	oids     oids // of PostgreSQL's catalog
+	loads    loadLog
 	jobs     *job.Queue
 
 	mu       sync.Mutex

@@ -34,7 +34,7 @@ func Redacted(s Statement) string {
 }
 
 // credentialWords precede a string that is a secret.
-var credentialWords = []string{"BY", "PASSWORD", "CREDENTIALS", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "ACCESS_KEY_ID", "SECRET", "TOKEN", "KEY_ID"}
+var credentialWords = []string{"BY", "PASSWORD", "CREDENTIALS", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "ACCESS_KEY_ID", "SECRET", "TOKEN", "KEY_ID", "MASTER_SYMMETRIC_KEY"}
 
 // RedactText hides, in the text of any statement, string literals that follow
 // a secret key or a word such as IDENTIFIED BY. Text that cannot be scanned is

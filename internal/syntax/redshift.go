@@ -107,6 +107,8 @@ func (p *parser) redshift(start Pos) Statement {
 		return s
 	case p.at("COPY"):
 		return p.copyStream(start)
+	case p.at("UNLOAD"):
+		return p.unload(start)
 	case p.accept("DECLARE"):
 		return p.declare(start)
 	case p.at("FETCH"), p.at("MOVE"):
@@ -310,11 +312,15 @@ func (p *parser) fetch(start Pos) Statement {
 	return s
 }
 
-// copyStream reads COPY … FROM STDIN and TO STDOUT. COPY from anywhere else is
-// another statement.
+// copyStream reads COPY … FROM STDIN and TO STDOUT. COPY from objects is another
+// statement.
 func (p *parser) copyStream(start Pos) Statement {
 	from := p.i
 	p.expect("COPY")
+	if p.at("JOB") && p.peek(1).Kind == Word && !p.peek(1).Is("FROM") && !p.peek(1).Is("TO") {
+		p.i = from
+		return p.copyObjects(start)
+	}
 	s := &CopyStream{Pos: start}
 	if p.at("(") {
 		p.next()
@@ -330,9 +336,9 @@ func (p *parser) copyStream(start Pos) Statement {
 	case s.Query.IsZero() && p.accept("FROM", "STDIN"):
 		s.In = true
 	case p.accept("TO", "STDOUT"):
-	case s.Query.IsZero() && p.at("FROM") && p.peek(1).Kind == String:
+	case s.Query.IsZero() && p.at("FROM"):
 		p.i = from
-		return nil
+		return p.copyObjects(start)
 	default:
 		p.fail()
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -46,6 +47,9 @@ type Files struct {
 	Names []string
 	// FromPath are columns whose values stand in the objects' keys, as name=value.
 	FromPath []string
+	// Alike refuses Parquet and ORC files whose columns are not named alike in the
+	// same order: then the columns are known by position.
+	Alike bool
 }
 
 // Source is the rows of files.
@@ -170,6 +174,11 @@ func unescape(s string) string {
 // type of the first file that has each. Files whose types do not fit are
 // refused when they are read.
 func (s *Source) merge(files [][]lake.Column) ([]lake.Column, error) {
+	if s.files.Alike {
+		if err := s.alike(files); err != nil {
+			return nil, err
+		}
+	}
 	types := map[string]lake.Column{}
 	var order []string
 	for _, columns := range files {
@@ -200,6 +209,18 @@ func (s *Source) merge(files [][]lake.Column) ([]lake.Column, error) {
 	return list, nil
 }
 
+// alike finds a file whose columns are others than the first's.
+func (s *Source) alike(files [][]lake.Column) error {
+	same := func(a, b lake.Column) bool { return strings.EqualFold(a.Name, b.Name) }
+	for i, columns := range files {
+		if !slices.EqualFunc(columns, files[0], same) {
+			return sqlerr.New(sqlerr.Unsupported, "%s has other columns than %s, or in another order", s.files.Objects[i].URI(), s.files.Objects[0].URI()).
+				WithHint("load these files by a COPY of their own")
+		}
+	}
+	return nil
+}
+
 // parquetColumns reads the footers. The bytes stay in the store for the scan.
 func (s *Source) parquetColumns(ctx context.Context) ([]lake.Column, error) {
 	st := s.files.Store.Begin(ctx)
@@ -223,7 +244,7 @@ func (s *Source) parquetColumns(ctx context.Context) ([]lake.Column, error) {
 
 func (s *Source) parquetScan(n lake.Need) (lake.Scan, error) {
 	t := parquet.Table{Name: "the files"}
-	for _, c := range s.fileColumns() {
+	for _, c := range s.FileColumns() {
 		col := parquet.Column{Column: c, File: c}
 		if c.Type.Kind == lake.Invalid {
 			col.Err = fmt.Errorf("the files have it in a type that is not read")
@@ -248,8 +269,8 @@ func (s *Source) parquetScan(n lake.Need) (lake.Scan, error) {
 	return scan, nil
 }
 
-// fileColumns are the columns that stand in the files themselves.
-func (s *Source) fileColumns() []lake.Column {
+// FileColumns are the columns that stand in the files themselves.
+func (s *Source) FileColumns() []lake.Column {
 	return s.schema.Columns[:len(s.schema.Columns)-1-len(s.files.FromPath)]
 }
 
@@ -282,7 +303,7 @@ func (s *Source) orcColumns(ctx context.Context) ([]lake.Column, error) {
 }
 
 func (s *Source) orcScan() (lake.Scan, error) {
-	columns := s.fileColumns()
+	columns := s.FileColumns()
 	inputs := make([]orc.Input, len(s.orc))
 	for i, f := range s.orc {
 		inputs[i] = orc.Input{File: f, Index: int64(i)}

@@ -23,7 +23,7 @@ const indexColumn = "lakeport_file"
 
 // delimitedScan reads the files' text. A file is a part of the feed.
 func (s *Source) delimitedScan() lake.Scan {
-	columns := s.fileColumns()
+	columns := s.FileColumns()
 	all := append(append([]lake.Column{}, columns...), lake.Column{Name: FaultColumn, Type: text}, lake.Column{Name: indexColumn, Type: lake.Type{Kind: lake.BigInt}})
 	feed := lake.Feed{Columns: all, Parts: len(s.files.Objects), Open: func(ctx context.Context, part int, wanted []int) (lake.FeedReader, error) {
 		return s.openText(ctx, part, wanted)
@@ -64,7 +64,7 @@ func (s *Source) openText(ctx context.Context, part int, wanted []int) (*textRow
 		stop()
 		return nil, sqlerr.New(sqlerr.Invalid, "%v", err)
 	}
-	return &textRows{object: o, number: int64(part), fields: len(s.fileColumns()), wanted: wanted, in: rows, close: func() { stop(); raw.stop() }}, nil
+	return &textRows{object: o, number: int64(part), fields: len(s.FileColumns()), wanted: wanted, in: rows, close: func() { stop(); raw.stop() }}, nil
 }
 
 // Read implements lake.FeedReader.

@@ -352,3 +352,7 @@ func appendJSONString(b, s []byte) []byte {
 	}
 	return append(b, '"')
 }
+
+// AppendText appends row i of v, which is not NULL, as PostgreSQL prints it.
+// Times with a zone are shown in UTC.
+func AppendText(b []byte, v *lake.Vector, i int) []byte { return appendText(b, v, i, time.UTC) }
