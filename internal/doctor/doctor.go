@@ -12,6 +12,8 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +48,7 @@ type Step struct {
 	Resource  string // ARN
 	Answer    Answer
 	Reason    string
-	Fixes     []Fix // all together let a denied call pass; none where no policy would
+	Fixes     []Fix // all together, with what Reason says of conditions, let a denied call pass
 }
 
 // Fix is a statement to add to a policy.
@@ -88,17 +90,19 @@ func Begin(ctx context.Context, o Options) *Exam {
 	return e
 }
 
-// Reader is the identity that may look at metadata in s's place where s itself
-// is refused; false if there is none but s.
-func (e *Exam) Reader(ctx context.Context, s awsauth.Spec) (awsauth.Spec, bool) {
-	who := e.callerOf(ctx, s, len(s.Chain))
-	if spec, ok := e.readers[who.Account]; ok {
-		return spec, true
+// Readers gives, one after the other, what to try where an identity may not look
+// at metadata itself: the reader of its own account, then each reader for all.
+func (e *Exam) Readers(ctx context.Context) []func(awsauth.Spec) awsauth.Spec {
+	list := []func(awsauth.Spec) awsauth.Spec{func(s awsauth.Spec) awsauth.Spec {
+		if spec, ok := e.readers[e.callerOf(ctx, s, len(s.Chain)).Account]; ok {
+			return spec
+		}
+		return s
+	}}
+	for _, id := range slices.Sorted(maps.Keys(e.readers)) {
+		list = append(list, func(awsauth.Spec) awsauth.Spec { return e.readers[id] })
 	}
-	for _, spec := range e.readers {
-		return spec, e.named
-	}
-	return s, false
+	return list
 }
 
 // Judge gives the steps of a statement's calls: before the first call of each

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"lakeport/internal/awsauth"
 	"lakeport/internal/iam"
+	"lakeport/internal/secret"
 )
 
 // caller is who a Spec is after some of its hops.
@@ -90,6 +90,7 @@ func principal(arn string) iam.Principal {
 type evidence struct {
 	request  iam.Request
 	policies iam.Policies
+	guarded  string // what the resource's policy is attached to, where that is not the resource
 	unread   string // a document that may decide otherwise
 }
 
@@ -120,8 +121,10 @@ func (e *Exam) judge(ctx context.Context, s awsauth.Spec, n int, r iam.Request) 
 	case decision.Effect == iam.Allow:
 		step.Answer, step.Reason = Allowed, reason(decision, &ev.request)
 	default:
-		step.Answer, step.Reason = Denied, reason(decision, &ev.request)
-		step.Fixes = mend(ev, decision)
+		var reasons []string
+		step.Answer = Denied
+		reasons, step.Fixes = mend(ev, decision)
+		step.Reason = strings.Join(reasons, "; and ")
 	}
 	return step
 }
@@ -181,9 +184,11 @@ func (e *Exam) guard(ctx context.Context, s awsauth.Spec, ev *evidence) {
 		name, _, _ := strings.Cut(strings.TrimPrefix(r.ARN, "arn:aws:s3:::"), "/")
 		g := e.bucket(ctx, name, s.Region)
 		r.Account, ev.policies.Resource, unread = g.owner, g.policy, g.unread
+		ev.guarded = "arn:aws:s3:::" + name
 	case "glue":
 		g := e.catalog(ctx, strings.SplitN(r.ARN, ":", 6)[3], r.Account)
 		ev.policies.Resource, unread = g.policy, g.unread
+		ev.guarded = "arn:aws:glue:" + strings.SplitN(r.ARN, ":", 6)[3] + ":" + r.Account + ":catalog"
 	case "sts":
 		a := e.account(ctx, r.Account)
 		h := a.roles[lastPart(r.ARN)]
@@ -294,17 +299,26 @@ func reason(d iam.Decision, r *iam.Request) string {
 			continue
 		}
 		for _, f := range m.Failed {
-			text += fmt.Sprintf("; %s wants %s, found %s", statement(&m), strings.TrimSpace(f.Element+" "+f.Key)+" "+strings.Join(f.Want, " or "), found(f))
+			text += "; " + statement(&m) + " wants " + wanted(f)
 		}
 	}
 	return text
 }
 
-func found(f iam.Failure) string {
-	if len(f.Found) == 0 {
-		return "none"
+// wanted says what a statement wants and the call has not. External ids are
+// shared secrets: that they differ is told, what they are is not.
+func wanted(f iam.Failure) string {
+	want, found := strings.Join(f.Want, " or "), strings.Join(f.Found, ", ")
+	if strings.EqualFold(f.Key, "sts:ExternalId") {
+		want = secret.Mask
+		if found != "" {
+			found = "another"
+		}
 	}
-	return strings.Join(f.Found, ", ")
+	if found == "" {
+		found = "none"
+	}
+	return strings.TrimSpace(f.Element+" "+f.Key) + " " + want + ", found " + found
 }
 
 // statement names a statement by its Sid or its number.
@@ -320,70 +334,88 @@ func statement(m *iam.Match) string {
 }
 
 // mend gives the statements that let a refused request pass, one for each side
-// that is silent, by adding them and asking again.
-func mend(ev *evidence, d iam.Decision) []Fix {
-	var fixes []Fix
+// that is silent, by adding them and asking again; and why each is wanted. What
+// no statement should mend, a condition that the call does not meet, is told as
+// a reason and ends the list.
+func mend(ev *evidence, d iam.Decision) (reasons []string, fixes []Fix) {
 	p := ev.policies
-	for range iam.KeyGrant {
-		if d.Effect == iam.Allow {
-			return fixes
+	for d.Effect != iam.Allow && len(reasons) <= int(iam.KeyGrant) {
+		reasons = append(reasons, reason(d, &ev.request))
+		to, kind := whose(ev, d)
+		if to == "" || d.Effect == iam.ExplicitDeny || conditional(d) {
+			return reasons, fixes
 		}
-		who := ""
-		var to *iam.Policy
-		principal := ev.request.Principal
-		name := principal.ARN
-		if principal.Kind == iam.Role {
-			name = principal.RoleARN
-		}
-		switch {
-		case d.Effect == iam.ExplicitDeny:
-			return nil
-		case d.Reason == iam.NoIdentityAllow:
-			who = "the identity-based policies of " + name
-		case d.Reason == iam.NoBoundaryAllow:
-			who, to = "the permissions boundary "+p.Boundary.ARN, p.Boundary
-		case d.Reason == iam.NoTrustAllow:
-			who, to = "the trust policy of "+ev.request.Resource.ARN, p.Resource
-		case d.Reason == iam.NoResourceAllow && ev.request.Resource.Account != "":
-			who = "the resource policy that guards " + ev.request.Resource.ARN
-			if p.Resource == nil {
-				p.Resource = &iam.Policy{Kind: iam.ResourcePolicy, Name: ev.request.Resource.ARN}
-			}
-			to = p.Resource
-		default:
-			return nil
-		}
-		text := allow(&ev.request, d.Reason, name)
+		text := allow(&ev.request, d.Reason)
 		doc, err := iam.Parse([]byte(text))
 		if err != nil {
-			return nil
+			panic("doctor: a policy does not parse: " + err.Error())
 		}
-		fixes = append(fixes, Fix{To: who, Policy: text})
-		added := iam.Policy{Document: doc}
-		if to == nil {
-			added.Kind = iam.IdentityPolicy
-			p.Identity = append(slices.Clone(p.Identity), added)
-		} else {
-			merged := *to
-			joined := iam.Document{Version: "2012-10-17"}
-			if to.Document != nil {
-				joined.Statements = slices.Clone(to.Document.Statements)
-			}
-			joined.Statements = append(joined.Statements, doc.Statements...)
-			merged.Document = &joined
-			if to == p.Boundary {
-				p.Boundary = &merged
-			} else {
-				p.Resource = &merged
-			}
+		fixes = append(fixes, Fix{To: to, Policy: text})
+		switch kind {
+		case iam.IdentityPolicy:
+			p.Identity = append(slices.Clone(p.Identity), iam.Policy{Kind: kind, Document: doc})
+		case iam.Boundary:
+			p.Boundary = with(p.Boundary, kind, doc)
+		default:
+			p.Resource = with(p.Resource, kind, doc)
 		}
 		d = iam.Compile(p).Explain(&ev.request)
 	}
-	return nil
+	return reasons, fixes
+}
+
+// whose is the policy that is silent, "" where nobody can add to it.
+func whose(ev *evidence, d iam.Decision) (to string, kind iam.PolicyKind) {
+	r := &ev.request
+	switch d.Reason {
+	case iam.NoIdentityAllow:
+		return "the identity-based policies of " + arnOf(&r.Principal), iam.IdentityPolicy
+	case iam.NoBoundaryAllow:
+		return "the permissions boundary " + ev.policies.Boundary.ARN, iam.Boundary
+	case iam.NoTrustAllow:
+		return "the trust policy of " + r.Resource.ARN, iam.TrustPolicy
+	case iam.NoResourceAllow:
+		guarded := r.Resource.ARN
+		if ev.guarded != "" {
+			guarded = ev.guarded
+		}
+		return "the resource-based policy of " + guarded, iam.ResourcePolicy
+	}
+	return "", 0
+}
+
+// conditional tells whether a statement is there that allows the call but for
+// its conditions.
+func conditional(d iam.Decision) bool {
+	for _, m := range d.Missed {
+		if !m.Deny && m.Kind == d.Kind && len(m.Failed) > 0 && m.Failed[0].Key != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// with is a policy with the statements of another document.
+func with(p *iam.Policy, kind iam.PolicyKind, doc *iam.Document) *iam.Policy {
+	out := iam.Policy{Kind: kind, Document: doc}
+	if p != nil && p.Document != nil {
+		out.Name, out.ARN = p.Name, p.ARN
+		out.Document = &iam.Document{Version: doc.Version, Statements: slices.Concat(p.Document.Statements, doc.Statements)}
+	}
+	return &out
+}
+
+// arnOf is the ARN to write into a policy.
+func arnOf(p *iam.Principal) string {
+	if p.Kind == iam.Role {
+		return p.RoleARN
+	}
+	return p.ARN
 }
 
 // allow words the smallest document that allows the request.
-func allow(r *iam.Request, why iam.Reason, who string) string {
+func allow(r *iam.Request, why iam.Reason) string {
+	who := arnOf(&r.Principal)
 	type words struct {
 		Effect    string
 		Principal map[string]string `json:",omitempty"`

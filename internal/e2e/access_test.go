@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"lakeport/internal/syntax"
 )
@@ -215,4 +216,81 @@ func TestExplainAccessDoesNotGuessWhatItMayNotRead(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Across accounts both sides are judged: a hop needs its trust and the caller's
+// own permission, an object the bucket's policy and the caller's own.
+func TestExplainAccessAcrossAccounts(t *testing.T) {
+	l := newLab(t, doctors(t, home, partner)...)
+	w := l.makeWorld(nil, nil)
+	lender := role(partner, "lender")
+	l.makeRole(home, "starrocks-ec2", aws.String(ec2Trust), nil)
+	w.profile(home, "starrocks-ec2")
+	l.makeRole(partner, "lender", document(fmt.Sprintf(
+		`{"Effect": "Allow", "Principal": {"AWS": %q}, "Action": "sts:AssumeRole", "Condition": {"StringEquals": {"sts:ExternalId": "the-right-id"}}}`, role(home, "starrocks-ec2"))), nil)
+	w.bucket(home, "lake")
+	w.object(home, "s3://lake/t/a.parquet SELECT 1::BIGINT AS id")
+	db := l.db()
+	l.exec(db, "CREATE DATABASE d")
+	create := func(id string) {
+		l.exec(db, "DROP TABLE IF EXISTS d.t", `CREATE EXTERNAL TABLE d.t (id BIGINT) ENGINE = file PROPERTIES ("path" = "s3://lake/t/", "format" = "parquet", "aws.s3.use_instance_profile" = "true",
+			"aws.s3.iam_role_arn" = "`+lender+`", "aws.s3.external_id" = "`+id+`", "aws.s3.region" = "us-west-2")`)
+	}
+	create("the-wrong-id")
+	want := func(what string, s step, decision string, told ...string) {
+		t.Helper()
+		text := s.call() + " is " + s.decision + ": " + s.reason + "\n" + s.fix
+		if s.decision != decision {
+			t.Errorf("%s: %s\nwant %s", what, text, decision)
+		}
+		for _, x := range told {
+			if !strings.Contains(text, x) {
+				t.Errorf("%s: %s\nwant %s", what, text, x)
+			}
+		}
+		if strings.Contains(text, "-id\"") || strings.Contains(text, "the-") {
+			t.Errorf("%s: an external id is told: %s", what, text)
+		}
+	}
+	steps := l.explainAccess(db, "SELECT * FROM d.t")
+	if len(steps) != 3 {
+		t.Fatalf("steps %v, want a hop, a list and an object", steps)
+	}
+	want("the hop", steps[0], "denied", home+":role/starrocks-ec2 sts:AssumeRole "+lender, "no identity-based policy allows it", "sts:ExternalId ******, found another", "add to the identity-based policies of "+role(home, "starrocks-ec2"))
+	for _, s := range steps[1:] {
+		want("an object", s, "denied", partner+":role/lender s3:", "no identity-based policy allows it; and no resource-based policy allows it", "add to the resource-based policy of arn:aws:s3:::lake: {", `"Principal":{"AWS":"`+lender+`"}`)
+	}
+	for i, s := range steps {
+		own, _, _ := strings.Cut(s.fix, "\n")
+		w.mend(home, fmt.Sprintf("mended-%d", i), own)
+	}
+	create("the-right-id")
+	var shared []string
+	for _, s := range l.explainAccess(db, "SELECT * FROM d.t") {
+		if s.action == "sts:AssumeRole" {
+			want("the mended hop", s, "allowed")
+			continue
+		}
+		want("an object without the bucket's policy", s, "denied", "no resource-based policy allows it")
+		_, doc, _ := strings.Cut(s.fix, "arn:aws:s3:::lake: ")
+		var added struct{ Statement []json.RawMessage }
+		l.must(nil, json.Unmarshal([]byte(doc), &added))
+		shared = append(shared, string(added.Statement[0]))
+	}
+	api := s3.NewFromConfig(l.as(rootKeys[home]))
+	l.must(api.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: aws.String("lake"), Policy: document(shared...)}))
+	for _, s := range l.explainAccess(db, "SELECT * FROM d.t") {
+		want("mended", s, "allowed")
+	}
+	if got, err := value(db, "SELECT * FROM d.t"); got != "1" || err != nil {
+		t.Errorf("mended, the query gives %q, %v", got, err)
+	}
+	shared = append(shared, `{"Sid": "Closed", "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::lake/*"}`)
+	l.must(api.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: aws.String("lake"), Policy: document(shared...)}))
+	last := l.explainAccess(db, "SELECT * FROM d.t")
+	want("a bucket that denies", last[len(last)-1], "denied", "explicitly denied by statement 3 (Closed) of resource-based policy arn:aws:s3:::lake")
+	shared[len(shared)-1] = `{"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::lake/*", "Condition": {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}`
+	l.must(api.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: aws.String("lake"), Policy: document(shared...)}))
+	last = l.explainAccess(db, "SELECT * FROM d.t")
+	want("an address that only the call has", last[len(last)-1], "unknown", "it hangs on aws:SourceIp")
 }
