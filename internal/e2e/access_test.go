@@ -105,6 +105,12 @@ func (c *conformanceCase) explain(t *testing.T, lines []worldLine, env ...string
 	return w, db, steps
 }
 
+// unforetold are the pages whose statements EXPLAIN ACCESS refuses by name.
+var unforetold = map[string]string{
+	"s3tables": "the calls of Iceberg REST catalogs are not foretold",
+	"redshift": "the calls of COPY and UNLOAD are not foretold",
+}
+
 // What EXPLAIN ACCESS foretells is what AWS records, call by call.
 func TestExplainAccessForetellsTheCalls(t *testing.T) {
 	for _, c := range conformanceCases(t) {
@@ -113,6 +119,10 @@ func TestExplainAccessForetellsTheCalls(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			page, _, _ := strings.Cut(c.name, "-")
+			if why := unforetold[page]; why != "" {
+				t.Skip(why)
+			}
 			_, _, steps := c.explain(t, c.world, doctors(t, home, partner)...)
 			var calls []string
 			for _, s := range steps {
