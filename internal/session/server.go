@@ -231,7 +231,8 @@ func (c *session) Close() error {
 
 // Status implements wire.Session.
 func (c *session) Status() wire.Status {
-	st := wire.Status{Autocommit: c.vars.on("autocommit"), InTransaction: c.open, Database: c.database, Warnings: len(c.warnings)}
+	st := wire.Status{Autocommit: c.vars.on("autocommit"), InTransaction: c.open, Database: c.database, Warnings: len(c.warnings),
+		Whole: c.open || c.temporaries || !c.vars.on("autocommit")}
 	if c.pg != nil {
 		st.Failed, st.Parameters = c.pg.failed, c.parameters()
 	}

@@ -91,6 +91,9 @@ type Status struct {
 	// whenever they change, by name. Nil on MySQL's sessions.
 	Parameters map[string]string
 	Warnings   int // of the last statement
+	// Whole tells that the rows of a statement must be read to their end before
+	// the next one begins, for both would use the same connection of the engine.
+	Whole bool
 }
 
 // Statement is a prepared statement.

@@ -283,6 +283,15 @@ public class Jdbc {
             left.next();
             left.close();
             System.out.println("left early: " + one(c, "SELECT 8"));
+            c.setAutoCommit(false);
+            n = 0;
+            try (ResultSet r = p.executeQuery()) {
+                while (r.next()) {
+                    if (++n % 5000 == 0) one(c, "SELECT count(*) FROM TABLE(generate_series(1, 100000)) AS g(i)");
+                }
+            }
+            c.commit();
+            System.out.println("in a transaction: " + n + " rows");
         }
     }
 

@@ -170,3 +170,24 @@ func TestRowsLeaveMemoryFlat(t *testing.T) {
 		t.Errorf("%d bytes allocated for %d bytes of rows", grown, bytes)
 	}
 }
+
+// Rows that must be read whole come with the execute, and no cursor is open.
+func TestRowsThatMustBeReadWholeComeWithoutACursor(t *testing.T) {
+	r := dial(t, newBackend(), Options{})
+	r.login(plainCaps)
+	if b := r.command(comQuery, "BEGIN"); b[0] != headOK {
+		t.Fatalf("begin: %q", b)
+	}
+	b := r.command(comStmtPrepare, "rows 3000")
+	id := uint32(b[1]) | uint32(b[2])<<8
+	r.skip(int(b[5]))
+	r.command(comStmtExecute, id, byte(execReadOnlyCursor), uint32(1))
+	r.skip(5)
+	rows := 0
+	for b = r.read(); b[0] == headOK; b = r.read() {
+		rows++
+	}
+	if rows != 3000 || b[0] != headEOF || b[3]&statusCursorExists != 0 {
+		t.Errorf("%d rows, then %q", rows, b)
+	}
+}

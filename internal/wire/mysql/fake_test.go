@@ -140,7 +140,7 @@ func (s *session) Close() error {
 }
 
 func (s *session) Status() wire.Status {
-	return wire.Status{Autocommit: true, InTransaction: s.tx, Database: s.database}
+	return wire.Status{Autocommit: true, InTransaction: s.tx, Whole: s.tx, Database: s.database}
 }
 
 func (s *session) Reset(context.Context) error { s.tx = false; return nil }

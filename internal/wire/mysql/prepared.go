@@ -103,7 +103,9 @@ func (c *conn) execute(ctx context.Context, b []byte) error {
 	if err != nil {
 		return c.writeErr(err)
 	}
-	if flags&execReadOnlyCursor != 0 {
+	// A client that asked for a cursor takes all rows at once as well, if the
+	// answer does not say that a cursor is open.
+	if flags&execReadOnlyCursor != 0 && !c.sess.Status().Whole {
 		return c.openCursor(p, args)
 	}
 	w := &results{c: c, ctx: ctx, binary: true}
