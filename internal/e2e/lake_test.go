@@ -1,14 +1,22 @@
 package e2e
 
 import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/lakeformation"
 	laketypes "github.com/aws/aws-sdk-go-v2/service/lakeformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3tables"
+	"golang.org/x/tools/txtar"
 )
 
 // lakeRole is what Lake Formation assumes for the data of table buckets.
@@ -49,4 +57,52 @@ func (w *world) grant(account, args string) {
 	w.must(w.lake(account).GrantPermissions(w.ctx, &lakeformation.GrantPermissionsInput{Permissions: []laketypes.Permission{laketypes.Permission(f[0])},
 		Principal: &laketypes.DataLakePrincipal{DataLakePrincipalIdentifier: aws.String("arn:aws:iam::" + account + ":" + f[2])},
 		Resource:  &laketypes.Resource{Catalog: &laketypes.CatalogResource{Id: aws.String(account + ":s3tablescatalog/" + f[1])}}}))
+}
+
+// The page's policy has three faults: IAM refuses it as malformed wherever it
+// is given, and `lakeport policy check` names each and prints it repaired.
+func TestPrintedPolicyIsRefusedAndRepaired(t *testing.T) {
+	ar, err := txtar.ParseFile("testdata/conformance/s3tables-policy.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := map[string]string{}
+	for _, f := range ar.Files {
+		sections[f.Name] = string(f.Data)
+	}
+	l := newLabOn(t, home)
+	w := l.makeWorld([]worldLine{{account: home, verb: "user", args: "alice"}}, sections)
+	printed := w.fill(sections["policy.json"])
+	_, err = w.iam(home).CreatePolicy(w.ctx, &iam.CreatePolicyInput{PolicyName: aws.String("p"), PolicyDocument: &printed})
+	_, err2 := w.iam(home).PutUserPolicy(w.ctx, &iam.PutUserPolicyInput{UserName: aws.String("alice"), PolicyName: aws.String("p"), PolicyDocument: &printed})
+	for _, err := range []error{err, err2} {
+		var refused *iamtypes.MalformedPolicyDocumentException
+		if !errors.As(err, &refused) || refused.ErrorMessage() != "Syntax errors in policy." {
+			t.Errorf("IAM answers %v", err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "page.json")
+	if err := os.WriteFile(file, []byte(printed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "policy", "check", file)
+	var report strings.Builder
+	cmd.Stderr = &report
+	out, err := cmd.Output()
+	if err == nil {
+		t.Error("the check of a broken policy succeeds")
+	}
+	want := strings.ReplaceAll(`FILE:6:30: missing comma after the value of "Effect": write a comma there
+FILE:25:2: the Statement array closes at 24:5 and the document at 25:1, but the statement of 26:9 follows: move it into the array, before it closes
+FILE:33:5: ']' and '}' close nothing: remove them
+note: no statement allows glue:CreateDatabase: CREATE DATABASE in a catalog of s3tablescatalog is denied unless another policy allows it
+lakeport: FILE has 3 faults
+`, "FILE", file)
+	if report.String() != want {
+		t.Errorf("the report is\n%s\nwant\n%s", report.String(), want)
+	}
+	if want := w.fill(sections["repaired.json"]); string(out) != want {
+		t.Errorf("the repaired policy is\n%s\nwant\n%s", out, want)
+	}
+	w.must(w.iam(home).PutUserPolicy(w.ctx, &iam.PutUserPolicyInput{UserName: aws.String("alice"), PolicyName: aws.String("p"), PolicyDocument: aws.String(string(out))}))
 }

@@ -138,7 +138,7 @@ func (b *builder) place(at int) sqlerr.Pos {
 
 func (b *builder) fault(at int, hint, format string, args ...any) *ParseError {
 	pos := b.place(at)
-	return &ParseError{pos.Line, pos.Column, fmt.Sprintf(format, args...), hint}
+	return &ParseError{Line: pos.Line, Column: pos.Column, Msg: fmt.Sprintf(format, args...), Hint: hint, at: at}
 }
 
 var (

@@ -14,6 +14,10 @@ type ParseError struct {
 	Line, Column int    // from 1; Column in characters
 	Msg          string // what is wrong there
 	Hint         string // how to mend it
+
+	at       int    // the place as an offset
+	edits    []edit // what mends it, where that is certain
+	trailing bool   // the document is whole; something follows it
 }
 
 // Error gives position, message and, on a line of its own, the hint.
@@ -66,7 +70,7 @@ type reader struct {
 
 func (p *reader) fault(at int, hint, format string, args ...any) *ParseError {
 	pos := sqlerr.At(p.src, at)
-	return &ParseError{pos.Line, pos.Column, fmt.Sprintf(format, args...), hint}
+	return &ParseError{Line: pos.Line, Column: pos.Column, Msg: fmt.Sprintf(format, args...), Hint: hint, at: at}
 }
 
 // place prints where an offset is.
@@ -91,9 +95,11 @@ func readJSON(src string) (node, *ParseError) {
 		return node{}, err
 	}
 	if p.space(); p.pos < len(src) {
-		return node{}, p.fault(p.pos,
+		err := p.fault(p.pos,
 			"remove what follows; if it is one more statement, move it into the Statement array",
 			"%s after the end of the document, which closes at %s", p.found(), p.place(n.end-1))
+		err.trailing = true
+		return n, err
 	}
 	return n, nil
 }
@@ -240,12 +246,13 @@ func (p *reader) array(depth int) (node, *ParseError) {
 }
 
 func (p *reader) extraComma(close byte) *ParseError {
-	return p.fault(p.pos, "remove the comma before it", "extra comma before '%c'", close)
+	comma := strings.LastIndexByte(p.src[:p.pos], ',')
+	return p.fault(p.pos, "remove the comma before it", "extra comma before '%c'", close).mend(edit{comma, comma + 1, " "})
 }
 
 func (p *reader) unclosed(open node) *ParseError {
 	return p.fault(p.pos, fmt.Sprintf("write '%c'", open.kind+2), // '{' and '}', '[' and ']' lie two apart
-		"the '%c' of %s is not closed", open.kind, p.place(open.at))
+		"the '%c' of %s is not closed", open.kind, p.place(open.at)).mend(edit{p.pos, p.pos, string(open.kind + 2)})
 }
 
 // unseparated is the fault of anything but a comma or the right bracket after
@@ -256,9 +263,9 @@ func (p *reader) unseparated(open, last node, what string) *ParseError {
 		return p.unclosed(open)
 	case p.at('}') || p.at(']'):
 		return p.fault(p.pos, fmt.Sprintf("write '%c'", open.kind+2),
-			"%s does not close the '%c' of %s", p.found(), open.kind, p.place(open.at))
+			"%s does not close the '%c' of %s", p.found(), open.kind, p.place(open.at)).mend(edit{p.pos, p.pos, string(open.kind + 2)})
 	case strings.IndexByte(`"{[-0123456789tfn`, p.src[p.pos]) >= 0:
-		return p.fault(last.end, "write a comma there", "missing comma after %s", what)
+		return p.fault(last.end, "write a comma there", "missing comma after %s", what).mend(edit{last.end, last.end, ","})
 	}
 	hint := p.quoteHint()
 	if last.kind == '"' && !strings.HasPrefix(hint, "JSON") {
