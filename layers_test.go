@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"awsauth", "sigv4", "blob", "delimited", "engine", "orc", "wire/mysql", "wire/pg"},
 	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/icerest", "metastore/iceresttest", "metastore/metastoretest", "format/hive", "format/iceberg", "scan", "format/delta", "format/hudi"},
 	{"catalog", "account"},
-	{"job", "transfer", "doctor"},
+	{"job", "transfer", "doctor", "pipe"},
 	{"session"},
 	{"demo"},
 }

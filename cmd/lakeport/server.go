@@ -24,6 +24,7 @@ import (
 	"lakeport/internal/sandbox/iamapi"
 	"lakeport/internal/sandbox/kms"
 	"lakeport/internal/sandbox/lakeformation"
+	"lakeport/internal/sandbox/rds"
 	"lakeport/internal/sandbox/redshift"
 	"lakeport/internal/sandbox/s3"
 	"lakeport/internal/sandbox/s3tables"
@@ -42,6 +43,7 @@ type server struct {
 	awsURL    string
 	roles     string // where sessions of attached roles are had; empty: nowhere
 	closers   []func(context.Context) error
+	clock     func() time.Time // of the sandbox; nil: the real one
 }
 
 // ready is the line that says where everything listens.
@@ -161,6 +163,12 @@ func (s *server) startSandbox(o options, log *slog.Logger) (map[string]string, e
 	}
 	sb.Add(warehouses.Clusters())
 	sb.Add(warehouses.Serverless())
+	databases, err := rds.Open(rds.Options{Server: sb, Dir: filepath.Join(dir, "rds"), Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("open the sandbox's RDS: %w", err)
+	}
+	s.onClose(databases.Close)
+	sb.Add(databases)
 	if s.awsURL, err = s.serveHTTP("aws", o.aws, sb.Handler()); err != nil {
 		return nil, err
 	}
@@ -173,6 +181,10 @@ func (s *server) startSandbox(o options, log *slog.Logger) (map[string]string, e
 		return nil, err
 	}
 	s.useRoles(o, sb, roles)
+	if _, err = s.serveHTTP("rds", "127.0.0.1:0", databases.Trust()); err != nil {
+		return nil, err
+	}
+	s.clock = sb.Now
 	return map[string]string{"s3": s.awsURL, "sts": s.awsURL, "iam": s.awsURL, "glue": s.awsURL, "kms": s.awsURL, "s3tables": s.awsURL, "imds": imds}, nil
 }
 
@@ -241,7 +253,7 @@ func (s *server) startSQL(ctx context.Context, o options, l, pgListener net.List
 	}
 	s.onClose(func() error { db.Close(); return nil })
 	handler, err := session.NewServer(ctx, session.Options{
-		DB: db, Box: box, Objects: objects, Log: log, Resolver: awsauth.New(awsauth.Options{Endpoints: endpoints, Roles: s.roles}), DoctorProfiles: o.doctor,
+		DB: db, Box: box, Objects: objects, Log: log, Resolver: awsauth.New(awsauth.Options{Endpoints: endpoints, Roles: s.roles, TokenTime: s.clock}), DoctorProfiles: o.doctor,
 	})
 	if err != nil {
 		return err

@@ -33,9 +33,12 @@ type Options struct {
 	// Roles is where sessions of the roles that are attached to a warehouse are
 	// had, in the protocol of container credentials with the role as a parameter
 	// of the query. Empty: there are none.
-	Roles  string
-	Now    func() time.Time // nil: time.Now
-	Getenv func(string) string
+	Roles string
+	Now   func() time.Time // nil: time.Now
+	// TokenTime dates the tokens of DatabaseToken; nil: Now. Signed calls learn
+	// from the service's answers how far its clock is off, a token has none.
+	TokenTime func() time.Time
+	Getenv    func(string) string
 }
 
 // Resolver gives each Spec its credentials, one session per chain prefix
@@ -44,6 +47,7 @@ type Resolver struct {
 	endpoints map[string]string
 	roles     string
 	now       func() time.Time
+	tokenTime func() time.Time
 	getenv    func(string) string
 	client    *awshttp.BuildableClient
 
@@ -55,12 +59,15 @@ type Resolver struct {
 // New makes a Resolver.
 func New(o Options) *Resolver {
 	r := &Resolver{
-		endpoints: o.Endpoints, roles: o.Roles, now: o.Now, getenv: o.Getenv,
+		endpoints: o.Endpoints, roles: o.Roles, now: o.Now, tokenTime: o.TokenTime, getenv: o.Getenv,
 		client:   awshttp.NewBuildableClient(),
 		sessions: map[string]*session{}, callers: map[string]string{},
 	}
 	if r.now == nil {
 		r.now = time.Now
+	}
+	if r.tokenTime == nil {
+		r.tokenTime = r.now
 	}
 	if r.getenv == nil {
 		r.getenv = os.Getenv

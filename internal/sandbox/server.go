@@ -310,7 +310,7 @@ func (s *Server) route(c *Call) (Service, *APIError) {
 var (
 	targets = map[string]string{"AWSGlue": "glue", "TrentService": "kms", "RedshiftServerless": "redshift-serverless"}
 
-	versions = map[string]string{"2010-05-08": "iam", "2012-12-01": "redshift"}
+	versions = map[string]string{"2010-05-08": "iam", "2012-12-01": "redshift", "2014-10-31": "rds"}
 )
 
 // appearance is the service that a request is for by its form alone; sure is

@@ -274,6 +274,12 @@ func (c *session) dispatch(ctx context.Context, text string, st syntax.Statement
 	case *syntax.LockTables, *syntax.Sync, *syntax.SetTransaction, *syntax.Analyze, *syntax.AdminSetConfig:
 		// StarRocks accepts these; one process without replicas has nothing to do for them.
 		return ok(w, "OK")
+	case *syntax.CreatePipe:
+		return c.createPipe(ctx, st, text, w)
+	case *syntax.DropPipe:
+		return c.dropPipe(ctx, st, w)
+	case *syntax.PausePipe:
+		return c.pausePipe(ctx, st, w)
 	case *syntax.Unsupported:
 		return st.Refuse(text)
 	}

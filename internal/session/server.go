@@ -18,6 +18,7 @@ import (
 	"lakeport/internal/engine"
 	"lakeport/internal/job"
 	"lakeport/internal/lake"
+	"lakeport/internal/pipe"
 	"lakeport/internal/secret"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/wire"
@@ -50,6 +51,7 @@ type Server struct {
 	oids     oids // of PostgreSQL's catalog
 	loads    loadLog
 	jobs     *job.Queue
+	pipes    *pipe.Pipes
 
 	mu       sync.Mutex
 	sessions map[uint32]*session
@@ -86,14 +88,22 @@ func NewServer(ctx context.Context, o Options) (*Server, error) {
 	}
 	var err error
 	s.jobs, err = job.Open(ctx, job.Options{DB: o.DB, Box: o.Box, Log: o.Log, Kinds: map[string]job.Work{brokerLoad: s.runLoad}})
+	if err != nil {
+		return nil, err
+	}
+	s.pipes, err = pipe.Open(ctx, pipe.Options{DB: o.DB, Box: o.Box, Resolver: o.Resolver, Alter: s.alterTarget, Log: o.Log})
 	return s, err
 }
 
 // Start begins the work that outlives statements, also what a restart found.
-func (s *Server) Start() { s.jobs.Start() }
+func (s *Server) Start() {
+	s.jobs.Start()
+	s.pipes.Start()
+}
 
 // Close ends what the server holds open. No session may run.
 func (s *Server) Close() {
+	s.pipes.Close()
 	s.jobs.Close()
 	s.catalogs.Close()
 	s.accounts.Close()
