@@ -98,3 +98,30 @@ func TestPipeFollowsMariaDBWithIAM(t *testing.T) {
 	l.exec(db, "RESUME PIPE p")
 	awaitValue("SELECT GROUP_CONCAT(id) FROM lake.types", "9")
 }
+
+// printedPostgresUser is the page's two statements for PostgreSQL.
+const printedPostgresUser = "CREATE USER clickpipes_iam_user;\nGRANT rds_iam TO clickpipes_iam_user;\n"
+
+func TestPipeLoadsFromPostgresWithIAM(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	d := l.makeDatabase(home, "postgres", "shop-pg", true)
+	d.master(t, printedPostgresUser+`CREATE SCHEMA "Sales"; GRANT USAGE ON SCHEMA "Sales" TO clickpipes_iam_user;
+		CREATE TABLE "Sales"."Orders?" (id bigint PRIMARY KEY, n numeric(12,3), big numeric, at timestamptz, note text, tags text[], raw bytea, ok boolean, u uuid, d double precision);
+		SET TIME ZONE 'Asia/Tokyo';
+		INSERT INTO "Sales"."Orders?" SELECT i, i / 8.0, 12345678901234567890123456789012345678901234567890.5, timestamptz '2026-01-02 03:04:05.678901+00' + i * interval '1 s',
+			CASE WHEN i % 5 > 0 THEN 'né ' || i END, ARRAY['a', i::text], decode('00ff', 'hex'), i % 2 = 0, '11111111-2222-3333-4444-555555555555', 0.1 FROM generate_series(1, 20000) i;
+		GRANT SELECT ON ALL TABLES IN SCHEMA "Sales" TO clickpipes_iam_user;`)
+	l.pipeRole(d.id)
+	db := l.db()
+	l.exec(db, "CREATE DATABASE lake", "CREATE PIPE p FROM POSTGRES "+d.properties()+" TABLES (`Sales`.`Orders?` AS lake.orders) MODE INITIAL_LOAD SETTINGS (snapshot_rows_per_partition = 3000)")
+	l.awaitPipe("p", "COMPLETED")
+	got, err := value(db, "SELECT CONCAT_WS('|', COUNT(*), COUNT(DISTINCT id), SUM(n), MAX(big), MIN(at), COUNT(note), MAX(note), MAX(tags), hex(MAX(raw)), SUM(ok), MAX(u), MAX(d)) FROM lake.orders")
+	if want := `20000|20000|25001250.000|12345678901234567890123456789012345678901234567890.5|2026-01-02 03:04:06.678901|16000|né 9999|["a","9999"]|00FF|10000|11111111-2222-3333-4444-555555555555|0.1`; err != nil || got != want {
+		t.Errorf("the target holds\n%s (%v), want\n%s", got, err, want)
+	}
+	_, err = value(db, "CREATE PIPE q FROM POSTGRES "+d.properties()+" TABLES (`Sales`.`Orders?` AS lake.other)")
+	if want := "takes no IAM token for replication, so that changes cannot be followed: rds.iam_auth_for_replication is not on"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("a pipe for changes is answered %v, want %s", err, want)
+	}
+}

@@ -112,17 +112,24 @@ func (l *lab) trustBundle() string {
 // what it prints.
 func (d *database) master(t testing.TB, text string) string {
 	t.Helper()
-	out, err := d.send("admin", masterPassword, text, "--ssl-verify-server-cert", "--ssl-ca="+d.ca)
+	out, err := d.send("admin", masterPassword, text)
 	if err != nil {
 		t.Fatalf("%s\n%s\n%v", text, out, err)
 	}
 	return out
 }
 
-// send is one run of a stock client; more are further arguments.
-func (d *database) send(user, password, text string, more ...string) (string, error) {
-	cmd := exec.Command("mariadb", append([]string{"--no-defaults", "-h", d.host, "-P", d.port, "-u", user, "--batch", "--skip-column-names", "--default-character-set=utf8mb4"}, more...)...)
-	cmd.Env = append(os.Environ(), "MYSQL_PWD="+password)
+// send is one run of the stock client, which trusts the bundle only.
+func (d *database) send(user, password, text string) (string, error) {
+	var cmd *exec.Cmd
+	if d.engine == "postgres" {
+		cmd = exec.Command("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", d.host, "-p", d.port, "-U", user, "-d", "shop")
+		cmd.Env = append(os.Environ(), "PGPASSWORD="+password, "PGSSLMODE=verify-full", "PGSSLROOTCERT="+d.ca)
+	} else {
+		cmd = exec.Command("mariadb", "--no-defaults", "-h", d.host, "-P", d.port, "-u", user, "--batch", "--skip-column-names", "--default-character-set=utf8mb4",
+			"--ssl-verify-server-cert", "--ssl-ca="+d.ca)
+		cmd.Env = append(os.Environ(), "MYSQL_PWD="+password)
+	}
 	cmd.Stdin = strings.NewReader(text)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
