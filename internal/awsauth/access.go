@@ -18,6 +18,7 @@ func (s Spec) Base() Spec {
 
 // Acting is s's region, endpoint and manner of asking as another identity.
 func (s Spec) Acting(as Spec) Spec {
-	s.Source, s.Public, s.Static, s.Chain, s.Profile = as.Source, as.Public, as.Static, as.Chain, as.Profile
+	s.Source, s.Public, s.Static, s.Chain = as.Source, as.Public, as.Static, as.Chain
+	s.Profile, s.Role, s.User = as.Profile, as.Role, as.User
 	return s
 }

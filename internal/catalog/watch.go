@@ -52,10 +52,11 @@ func (s *Store) watchedStorage(who awsauth.Spec) *Storage {
 	})}
 }
 
-// See tells the watcher, if there is one, that a statement would read an object.
-func (s *Storage) See(bucket, key string) {
+// See tells the watcher, if there is one, of a call that a statement would make
+// on an object; conditions are the condition keys of its own.
+func (s *Storage) See(action, bucket, key string, conditions iam.Context) {
 	if s.see != nil {
-		s.see(iam.Request{Action: "s3:GetObject", Resource: iam.Resource{ARN: "arn:aws:s3:::" + bucket + "/" + key}})
+		s.see(iam.Request{Action: action, Resource: iam.Resource{ARN: "arn:aws:s3:::" + bucket + "/" + key}, Context: conditions})
 	}
 }
 

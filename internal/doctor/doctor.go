@@ -6,7 +6,7 @@
 //
 // What it cannot read, it does not judge by: session policies, the policies of
 // an organization, and Lake Formation's grants, which may all refuse what is
-// told as allowed here.
+// told as allowed here; and a KMS key's grants, which may allow what is denied.
 package doctor
 
 import (
@@ -68,6 +68,9 @@ type Exam struct {
 	owners   map[string]string // of buckets
 	listed   map[string]bool   // accounts whose buckets are in owners
 	catalogs map[string]*guard
+	keys     map[string]*guard
+	heads    map[string]head // by the ARN of an object
+	defaults map[string]head // by bucket
 	callers  map[string]*caller
 }
 
@@ -77,7 +80,7 @@ func Begin(ctx context.Context, o Options) *Exam {
 		o.Now = time.Now
 	}
 	e := &Exam{o: o, named: len(o.Profiles) > 0, readers: map[string]awsauth.Spec{}, accounts: map[string]*account{}, buckets: map[string]*guard{},
-		owners: map[string]string{}, listed: map[string]bool{}, catalogs: map[string]*guard{}, callers: map[string]*caller{}}
+		owners: map[string]string{}, listed: map[string]bool{}, catalogs: map[string]*guard{}, keys: map[string]*guard{}, heads: map[string]head{}, defaults: map[string]head{}, callers: map[string]*caller{}}
 	for _, name := range o.Profiles {
 		spec := awsauth.Spec{Source: awsauth.Default, Profile: name, Region: "us-east-1"}
 		arn, err := o.Resolver.Caller(ctx, spec, 0)
@@ -111,6 +114,7 @@ func (e *Exam) Judge(ctx context.Context, calls []awsauth.Access) []Step {
 	for _, a := range calls { // who reads documents is known before the first is read
 		e.callerOf(ctx, a.Spec, 0)
 	}
+	e.readHeads(ctx, calls)
 	var steps []Step
 	told := map[[3]string]bool{}
 	add := func(s Step) {
@@ -124,13 +128,26 @@ func (e *Exam) Judge(ctx context.Context, calls []awsauth.Access) []Step {
 		if base := e.callerOf(ctx, a.Spec, 0); base.err != nil {
 			add(Step{Principal: a.Spec.Source.String(), Answer: Unknown, Reason: e.told(ctx, base.err, a.Spec, "sts:GetCallerIdentity")})
 		}
+		if a.Spec.Source == awsauth.Attached {
+			if s, ok := e.attached(ctx, a.Spec); ok {
+				add(s)
+			}
+		}
 		for n := range a.Spec.Chain {
 			for _, r := range assumes(a.Spec, n) {
 				add(e.judge(ctx, a.Spec, n, r))
 			}
 		}
 		for _, r := range a.Requests {
-			add(e.judge(ctx, a.Spec, len(a.Spec.Chain), r))
+			step := e.judge(ctx, a.Spec, len(a.Spec.Chain), r)
+			key, use, unread := e.encryption(ctx, a.Spec, r)
+			if unread != "" && step.Answer == Allowed {
+				step.Answer, step.Reason = Unknown, unread
+			}
+			add(step)
+			if key != "" {
+				add(e.judge(ctx, a.Spec, len(a.Spec.Chain), e.keyRequest(ctx, a.Spec, r, use, key)))
+			}
 		}
 	}
 	return fold(steps)

@@ -43,6 +43,9 @@ func (e *Exam) callerOf(ctx context.Context, s awsauth.Spec, n int) *caller {
 		return &caller{Principal: iam.Principal{Kind: iam.Role, Account: id, RoleARN: hop.RoleARN,
 			ARN: "arn:" + partition + ":sts::" + id + ":assumed-role/" + name + "/" + sessionName(hop)}}
 	}
+	if s.Source == awsauth.Attached && s.Role != awsauth.DefaultRole {
+		return e.callerOf(ctx, awsauth.Spec{Chain: []awsauth.Hop{{RoleARN: s.Role, SessionName: s.User}}}, 1)
+	}
 	key := s.Base().Key()
 	if c := e.callers[key]; c != nil {
 		return c
@@ -96,7 +99,10 @@ type evidence struct {
 
 // judge decides one request of s after its first n hops.
 func (e *Exam) judge(ctx context.Context, s awsauth.Spec, n int, r iam.Request) Step {
-	who := *e.callerOf(ctx, s, n)
+	return e.judgeAs(ctx, *e.callerOf(ctx, s, n), s, n, r)
+}
+
+func (e *Exam) judgeAs(ctx context.Context, who caller, s awsauth.Spec, n int, r iam.Request) Step {
 	r.Resource = owned(r.Resource, who.Account)
 	step := Step{Principal: who.name(), Action: r.Action, Resource: r.Resource.ARN, Answer: Unknown}
 	if n == 0 && who.err != nil {
@@ -111,6 +117,9 @@ func (e *Exam) judge(ctx context.Context, s awsauth.Spec, n int, r iam.Request) 
 	ev.request.Context = e.conditions(ctx, s, n, &who, ev)
 	decision := iam.Compile(ev.policies).Explain(&ev.request)
 	unsettled := unsettled(decision)
+	if who.Kind == iam.Service && unsettled == "" { // what the service passes, it alone knows
+		unsettled = strings.Join(decision.Missing, ", ")
+	}
 	switch {
 	case decision.Effect == iam.ExplicitDeny && unsettled == "":
 		step.Answer, step.Reason = Denied, reason(decision, &ev.request)
@@ -143,7 +152,7 @@ func owned(r iam.Resource, id string) iam.Resource {
 
 // identify adds the caller's own policies.
 func (e *Exam) identify(ctx context.Context, who *caller, ev *evidence) {
-	if who.anonymous || who.Kind == iam.Root {
+	if who.anonymous || who.Kind == iam.Root || who.Kind == iam.Service {
 		return
 	}
 	a := e.account(ctx, who.Account)
@@ -201,6 +210,9 @@ func (e *Exam) guard(ctx context.Context, s awsauth.Spec, ev *evidence) {
 		default:
 			ev.policies.Resource = h.trust
 		}
+	case "kms":
+		g := e.key(ctx, r.ARN)
+		ev.policies.Resource, unread = g.policy, g.unread
 	default:
 		unread = "the policies of " + service + " are not read"
 	}
@@ -239,7 +251,7 @@ func (e *Exam) conditions(ctx context.Context, s awsauth.Spec, n int, who *calle
 	}
 	service, _, _ := strings.Cut(ev.request.Action, ":")
 	region := s.Region
-	if service == "sts" && s.Chain[n].STSRegion != "" {
+	if service == "sts" && n < len(s.Chain) && s.Chain[n].STSRegion != "" {
 		region = s.Chain[n].STSRegion
 	}
 	now := e.o.Now().UTC()
@@ -374,6 +386,8 @@ func whose(ev *evidence, d iam.Decision) (to string, kind iam.PolicyKind) {
 		return "the permissions boundary " + ev.policies.Boundary.ARN, iam.Boundary
 	case iam.NoTrustAllow:
 		return "the trust policy of " + r.Resource.ARN, iam.TrustPolicy
+	case iam.NoKeyAllow:
+		return "the key policy of " + r.Resource.ARN, iam.KeyPolicy
 	case iam.NoResourceAllow:
 		guarded := r.Resource.ARN
 		if ev.guarded != "" {
@@ -425,7 +439,13 @@ func allow(r *iam.Request, why iam.Reason) string {
 	st := words{Effect: "Allow", Action: r.Action, Resource: r.Resource.ARN}
 	switch why {
 	case iam.NoTrustAllow:
-		st.Resource, st.Principal = "", map[string]string{"AWS": who}
+		kind := "AWS"
+		if r.Principal.Kind == iam.Service {
+			kind = "Service"
+		}
+		st.Resource, st.Principal = "", map[string]string{kind: who}
+	case iam.NoKeyAllow:
+		st.Resource, st.Principal = "*", map[string]string{"AWS": who}
 	case iam.NoResourceAllow:
 		st.Principal = map[string]string{"AWS": who}
 	}

@@ -6,11 +6,14 @@ import (
 	"sync"
 
 	"lakeport/internal/awsauth"
+	"lakeport/internal/blob"
 	"lakeport/internal/catalog"
 	"lakeport/internal/doctor"
+	"lakeport/internal/iam"
 	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/syntax"
+	"lakeport/internal/transfer"
 	"lakeport/internal/wire"
 )
 
@@ -92,6 +95,10 @@ func (c *session) rehearse(ctx context.Context, st syntax.Statement, text string
 		return c.dispatch(ctx, text, st, discarded{})
 	case *syntax.LoadLabel:
 		return c.rehearseLoad(ctx, st, text)
+	case *syntax.Copy:
+		return c.rehearseCopy(ctx, st, text)
+	case *syntax.Unload:
+		return c.rehearseUnload(ctx, st, text)
 	case *syntax.Query, *syntax.Insert, *syntax.Update, *syntax.Delete, *syntax.CreateTable:
 		if err := c.writesOutside(st, text); err != nil {
 			return err
@@ -111,7 +118,7 @@ func (c *session) rehearse(ctx context.Context, st syntax.Statement, text string
 		return nil
 	}
 	return sqlerr.New(sqlerr.Unsupported, "EXPLAIN ACCESS of this statement is not supported").WithPos(text, int(st.Start())).
-		WithHint("queries, INSERT, UPDATE, DELETE, CREATE TABLE … AS, LOAD LABEL and what SHOW and DESC tell of external catalogs can be explained")
+		WithHint("queries, INSERT, UPDATE, DELETE, CREATE TABLE … AS, LOAD LABEL, COPY, UNLOAD and what SHOW and DESC tell of external catalogs can be explained")
 }
 
 // writesOutside refuses statements that write into an external catalog, whose
@@ -156,9 +163,75 @@ func (c *session) rehearseLoad(ctx context.Context, st *syntax.LoadLabel, text s
 			return l.storage.ExplainS3(ctx, err)
 		}
 		for _, o := range found {
-			l.storage.See(o.Bucket, o.Key)
+			l.storage.See("s3:GetObject", o.Bucket, o.Key, nil)
 		}
 	}
+	return nil
+}
+
+// rehearseCopy lists what COPY would read.
+func (c *session) rehearseCopy(ctx context.Context, st *syntax.Copy, text string) error {
+	cp, err := transfer.ReadCopy(st, text)
+	if err != nil {
+		return err
+	}
+	who, err := transfer.Authorize(st, st.Options, c.srv.Resolver, c.user, text)
+	if err != nil {
+		return err
+	}
+	storage := c.catalogs().StorageOf(who)
+	objects, err := cp.Objects(ctx, storage.Objects())
+	if err != nil {
+		return storage.ExplainS3(ctx, err)
+	}
+	for _, o := range objects {
+		storage.See("s3:GetObject", o.Bucket, o.Key, nil)
+	}
+	return nil
+}
+
+// rehearseUnload lists the place where UNLOAD would write. The files' names
+// depend on the rows: they are told as prefix*.
+func (c *session) rehearseUnload(ctx context.Context, st *syntax.Unload, text string) error {
+	u, err := transfer.ReadUnload(st, text)
+	if err != nil {
+		return err
+	}
+	who, err := transfer.Authorize(st, st.Options, c.srv.Resolver, c.user, text)
+	if err != nil {
+		return err
+	}
+	p, err := c.plan(ctx, syntax.Fragment{Text: st.Query.Value}, st.Query.Value)
+	if err != nil {
+		return err
+	}
+	p.close()
+	storage := c.catalogs().StorageOf(who)
+	found, err := u.Found(ctx, storage.Objects())
+	if err != nil {
+		return storage.ExplainS3(ctx, err)
+	}
+	for _, o := range found {
+		storage.See("s3:DeleteObject", o.Bucket, o.Key, nil)
+	}
+	bucket, prefix, err := blob.Parse(u.To)
+	if err != nil {
+		return err
+	}
+	if u.CleansPartitions() {
+		if _, err := storage.Objects().List(ctx, bucket, prefix, true); err != nil {
+			return storage.ExplainS3(ctx, err)
+		}
+		storage.See("s3:DeleteObject", bucket, prefix+"*", nil)
+	}
+	asked := iam.Context{}
+	switch {
+	case u.Encrypt.KMSKey != "":
+		asked["s3:x-amz-server-side-encryption"], asked["s3:x-amz-server-side-encryption-aws-kms-key-id"] = []string{"aws:kms"}, []string{u.Encrypt.KMSKey}
+	case u.Encrypt.Managed:
+		asked["s3:x-amz-server-side-encryption"] = []string{"AES256"}
+	}
+	storage.See("s3:PutObject", bucket, prefix+"*", asked)
 	return nil
 }
 

@@ -82,7 +82,7 @@ func (c *session) copyObjects(ctx context.Context, st *syntax.Copy, text string,
 		l.columns = slices.DeleteFunc(l.columns, func(d declared) bool { return d.AutoIncrement != "" })
 	}
 	c.pg.lastCopy, c.pg.copied = c.srv.loads.next(), 0
-	storage := c.srv.catalogs.StorageOf(who)
+	storage := c.catalogs().StorageOf(who)
 	objects, err := cp.Objects(ctx, storage.Objects())
 	if err != nil {
 		return storage.ExplainS3(ctx, err)

@@ -612,7 +612,7 @@ func (c *session) source(ctx context.Context, p *plan, u use, n lake.Need) (stri
 	}
 	if c.watched != nil {
 		for _, o := range s.Objects {
-			u.from.See(o.Bucket, o.Key)
+			u.from.See("s3:GetObject", o.Bucket, o.Key, nil)
 		}
 		return "SELECT NULL", nil
 	}

@@ -36,7 +36,7 @@ func (c *session) unload(ctx context.Context, st *syntax.Unload, text string, w 
 		return err
 	}
 	c.pg.lastUnload, c.pg.unloaded = c.srv.loads.next(), 0
-	storage := c.srv.catalogs.StorageOf(who)
+	storage := c.catalogs().StorageOf(who)
 	sink, err := u.Sink(ctx, storage.Objects(), cut.files)
 	if err != nil {
 		return storage.ExplainS3(ctx, err)

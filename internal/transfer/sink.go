@@ -43,8 +43,18 @@ type Rows interface {
 // Sink readies the place: it refuses one that is not empty, or cleans it.
 func (u *Unload) Sink(ctx context.Context, client *blob.Client, columns []lake.Column) (*Sink, error) {
 	s := &Sink{u: u, client: client, columns: columns, cleaned: map[string]bool{}}
+	found, err := u.Found(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.remove(ctx, found)
+}
+
+// Found lists what CLEANPATH removes before the first file. Where it is not
+// given, there must be nothing, unless ALLOWOVERWRITE is.
+func (u *Unload) Found(ctx context.Context, client *blob.Client) ([]lake.Object, error) {
 	if u.overwrite || u.clean && u.Partition != nil {
-		return s, nil
+		return nil, nil
 	}
 	bucket, prefix, err := blob.Parse(u.To)
 	if err != nil {
@@ -58,8 +68,12 @@ func (u *Unload) Sink(ctx context.Context, client *blob.Client, columns []lake.C
 		return nil, sqlerr.New(sqlerr.Conflict, "Specified unload destination on S3 is not empty. Consider using a different bucket / prefix, manually removing the target files in S3, or using the ALLOWOVERWRITE option.").
 			With(sqlerr.Code{State: "XX000"}).WithHint("the first object there is %s", found[0].URI())
 	}
-	return s, s.remove(ctx, found)
+	return found, nil
 }
+
+// CleansPartitions tells whether each partition's directory is cleaned before
+// its first file.
+func (u *Unload) CleansPartitions() bool { return u.clean && u.Partition != nil }
 
 func (s *Sink) remove(ctx context.Context, objects []lake.Object) error {
 	for _, o := range objects {
