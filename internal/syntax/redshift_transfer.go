@@ -33,7 +33,7 @@ type TransferOption struct {
 	Name    string // in upper case, as in the manual
 	Value   *StringLit
 	Columns []Ident // of PARTITION BY
-	word    bool    // Value is not a string literal
+	Word    bool    // Value is not a string literal
 }
 
 // TransferOptions are in the order in which they were written.
@@ -194,7 +194,7 @@ func (p *parser) transferArgument(o *TransferOption, arg argument) {
 	word := func(words ...string) {
 		at := p.pos()
 		if w := p.acceptAny(words...); w != "" {
-			o.Value, o.word = &StringLit{at, w}, true
+			o.Value, o.Word = &StringLit{at, w}, true
 		}
 	}
 	switch arg {
@@ -225,7 +225,7 @@ func (p *parser) transferArgument(o *TransferOption, arg argument) {
 		} else if p.next(); p.at("MB") || p.at("GB") {
 			n += " " + strings.ToUpper(p.next().Text)
 		}
-		o.Value, o.word = &StringLit{at, n}, true
+		o.Value, o.Word = &StringLit{at, n}, true
 	case onOff:
 		word("ON", "TRUE", "OFF", "FALSE")
 	case presetOnOff:
@@ -233,7 +233,7 @@ func (p *parser) transferArgument(o *TransferOption, arg argument) {
 	case bare:
 		p.accept("AS")
 		name := p.identOrString("encoding")
-		o.Value, o.word = &StringLit{name.Pos, strings.ToUpper(name.Name)}, true
+		o.Value, o.Word = &StringLit{name.Pos, strings.ToUpper(name.Name)}, true
 	case mayAuto:
 		word("AUTO")
 	case mayVerbose:
@@ -297,7 +297,7 @@ func (o TransferOptions) String() string {
 		parts[i] = words(t.Name, strings.TrimSpace(parensStandard(t.Columns)))
 		switch {
 		case t.Value == nil:
-		case t.word:
+		case t.Word:
 			parts[i] += " " + t.Value.Value
 		default:
 			parts[i] += " " + quoteStandard(t.Value.Value)

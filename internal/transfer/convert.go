@@ -347,9 +347,10 @@ func int128(n *big.Int) lake.Int128 {
 func (k *converter) putDate(v *lake.Vector, i int, t *Target, text []byte) *fault {
 	var m moment
 	ok := false
+	short := k.dates == "YYYY-MM-DD" && len(text) < 10
 	if k.dates == "auto" {
 		m, ok = byRecognition(text)
-	} else {
+	} else if !short {
 		m, ok = byPattern(text, k.date, true)
 	}
 	switch {
@@ -358,7 +359,7 @@ func (k *converter) putDate(v *lake.Vector, i int, t *Target, text []byte) *faul
 		return nil
 	case k.anyDate:
 		return putNull(v, i, t)
-	case k.dates == "YYYY-MM-DD" && len(text) < 10:
+	case short:
 		return &fault{codeDate, 0, "Invalid Date Format - length must be 10 or more"}
 	}
 	return &fault{codeDate, 0, "Invalid Date Format [" + k.dates + "]"}

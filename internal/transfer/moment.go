@@ -104,9 +104,13 @@ func byPattern(text []byte, parts []string, rest bool) (m moment, ok bool) {
 		ok := true
 		switch part {
 		case "YYYY":
+			before := len(text)
 			m.year, ok = number(4)
+			ok = ok && before-len(text) == 4
 		case "YY":
-			if m.year, ok = number(2); m.year < 70 { // PostgreSQL's window of two-digit years
+			before := len(text)
+			m.year, ok = number(2)
+			if ok = ok && before-len(text) == 2; m.year < 70 { // PostgreSQL's window of two-digit years
 				m.year += 100
 			}
 			m.year += 1900
