@@ -179,14 +179,17 @@ func (k *converter) text(t *Target, text []byte, keep func([]byte) []byte) ([]by
 		if k.replaces == 0 || char {
 			return nil, &fault{codeUTF8, at, fmt.Sprintf("String contains invalid or unsupported UTF8 codepoints. Bad UTF8 hex sequence: %s (error %d)", spaced(text[at:at+size]), sub)}
 		}
-		fixed := bytes.Clone(text)
-		for !utf8.Valid(fixed) {
-			at, size, _ := badSequence(fixed)
-			for n := range size {
-				fixed[at+n] = k.replaces
+		text = bytes.Clone(text)
+		for rest := text; ; {
+			at, size, _ := badSequence(rest)
+			if size == 0 {
+				break
 			}
+			for n := range size {
+				rest[at+n] = k.replaces
+			}
+			rest = rest[at+size:]
 		}
-		text = fixed
 	}
 	if char {
 		if at := bytes.IndexFunc(text, func(r rune) bool { return r > 127 }); at >= 0 {
@@ -297,9 +300,16 @@ func (k *converter) decimal(t *Target, text []byte) (*big.Int, *fault) {
 		c := text[at]
 		switch {
 		case c >= '0' && c <= '9':
-			digits, some = append(digits, c), true
-			if point {
-				scale++
+			some = true
+			switch {
+			case point && scale == farDigits, !point && c == '0' && len(digits) == 0: // too far behind the point to count, or in front
+			case len(digits) > 2*farDigits:
+				return nil, overflow(t)
+			default:
+				digits = append(digits, c)
+				if point {
+					scale++
+				}
 			}
 			continue
 		case c == '.' && !point:
@@ -317,7 +327,7 @@ func (k *converter) decimal(t *Target, text []byte) (*big.Int, *fault) {
 	if !some {
 		return nil, &fault{codeDigit, 0, "Invalid digit, Value '" + printable(text[:min(1, len(text))]) + "', Pos 0, Type: Decimal"}
 	}
-	n, _ := new(big.Int).SetString(string(digits), 10)
+	n, _ := new(big.Int).SetString("0"+string(digits), 10)
 	if shift := int(t.Type.Scale) - scale + exponent; shift >= 0 {
 		n.Mul(n, pow10(shift))
 	} else {
@@ -329,12 +339,20 @@ func (k *converter) decimal(t *Target, text []byte) (*big.Int, *fault) {
 		}
 	}
 	if n.Cmp(pow10(int(t.Type.Width))) >= 0 {
-		return nil, &fault{codeLong, 0, fmt.Sprintf("Overflow for NUMERIC(%d,%d)", t.Type.Width, t.Type.Scale)}
+		return nil, overflow(t)
 	}
 	if text[0] == '-' {
 		n.Neg(n)
 	}
 	return n, nil
+}
+
+// farDigits are digits that no exponent brings back to those that a column
+// keeps: exponents reach 100, columns 38.
+const farDigits = 200
+
+func overflow(t *Target) *fault {
+	return &fault{codeLong, 0, fmt.Sprintf("Overflow for NUMERIC(%d,%d)", t.Type.Width, t.Type.Scale)}
 }
 
 func pow10(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }

@@ -103,6 +103,8 @@ func TestCopyConvertsText(t *testing.T) {
 		{"FILLRECORD EMPTYASNULL", "int4 varchar", "1\n", "[1|∅]"},
 		{"", "bool", "t\nTRUE\nyes\n0\nNo\nmaybe\n", "[t][t][t][f][f]!1210:0:Unknown boolean format"},
 		{"", "numeric", "1.239\n-1.239\n.5\n1e2\n999999.99\n1000000\nx\n", "[1.23][-1.23][0.50][100.00][999999.99]!1204:0:Overflow for NUMERIC(8,2)!1207:0:Invalid digit, Value 'x', Pos 0, Type: Decimal"},
+		{"", "numeric", "000" + strings.Repeat("0", 500) + "1." + strings.Repeat("3", 500) + "\n1" + strings.Repeat("0", 500) + "\n0.000\n", "[1.33]!1204:0:Overflow for NUMERIC(8,2)[0.00]"},
+		{"ACCEPTINVCHARS", "varchar", "\xff\xffa\xe0\xa1\n", "[??a??]"},
 		{"ROUNDEC", "numeric", "1.235\n-1.235\n1.234\n", "[1.24][-1.24][1.23]"},
 		{"", "wide", "-99999999999999999999999999999999999999\n", "[-99999999999999999999999999999999999999]"},
 		{"", "float8", "1.5e3\nnan\n0x1p3\n", "[1500][NaN]!1208:0:Invalid digit, Value 'x', Pos 1, Type: Double"},
