@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,27 +105,4 @@ lakeport: FILE has 3 faults
 		t.Errorf("the repaired policy is\n%s\nwant\n%s", out, want)
 	}
 	w.must(w.iam(home).PutUserPolicy(w.ctx, &iam.PutUserPolicyInput{UserName: aws.String("alice"), PolicyName: aws.String("p"), PolicyDocument: aws.String(string(out))}))
-}
-
-// A table bucket is shared between lakeport and PyIceberg, both through Glue's
-// endpoint and with the credentials that it hands out.
-func TestTableBucketIsSharedWithPyIceberg(t *testing.T) {
-	l := newLab(t)
-	keys, warehouse := l.tableBucket(), home+":s3tablescatalog/lakehouse"
-	db := l.db()
-	db.SetMaxOpenConns(1)
-	l.exec(db, restCatalog("c", "https://glue."+region+".amazonaws.com/iceberg", `"iceberg.catalog.rest.sigv4-enabled" = "true"`, `"iceberg.catalog.rest.signing-name" = "glue"`,
-		fmt.Sprintf(`"iceberg.catalog.rest.access-key-id" = %q`, keys.AccessKeyID), fmt.Sprintf(`"iceberg.catalog.rest.secret-access-key" = %q`, keys.SecretAccessKey),
-		fmt.Sprintf(`"iceberg.catalog.warehouse" = %q`, warehouse)),
-		"CREATE DATABASE c.s3table_db", "CREATE TABLE c.s3table_db.taxis (trip_id bigint, trip_distance float, fare_amount double, store_and_fwd_flag string, vendor_id bigint) PARTITION BY (vendor_id)",
-		"INSERT INTO c.s3table_db.taxis VALUES (1000371, 1.8, 15.32, 'N', 1), (1000372, 2.5, 22.15, 'N', 2), (1000373, 0.9, 9.01, 'N', 2), (1000374, 8.4, 42.13, 'Y', 1)")
-	s := awsShell(t, l, keys)
-	s.env = append(s.env, "WAREHOUSE="+warehouse)
-	s.dir = "testdata"
-	s.run("python", "s3tables_client.py")
-	golden(t, "s3tables.txt", s.out.String())
-	l.expectLines(db, "SELECT trip_id, fare_amount, vendor_id, tip FROM c.s3table_db.taxis WHERE vendor_id > 1 ORDER BY trip_id", "1000372\t22.15\t2\tNULL\n1000373\t9.01\t2\tNULL\n5\t1.25\t3\tNULL")
-	l.expectLines(db, "SELECT id, name FROM c.s3table_db.made ORDER BY id", "0\tn0\n1\tn1\n3\tn3\n4\tn4\n5\tn5")
-	l.exec(db, "INSERT INTO c.s3table_db.made VALUES (7, 'n7')", "DROP TABLE c.s3table_db.taxis")
-	l.expectLines(db, "SELECT max(id) FROM c.s3table_db.made", "7")
 }

@@ -1,46 +1,24 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/glue"
-	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/lakeformation"
-	laketypes "github.com/aws/aws-sdk-go-v2/service/lakeformation/types"
-	"github.com/aws/aws-sdk-go-v2/service/s3tables"
 )
 
-// tableBucket makes the table bucket lakehouse, integrates it with Glue and Lake
-// Formation as the console does, and gives a user who has Super on it.
+// tableBucket makes the table bucket lakehouse as the console does, and gives a
+// user who has Super on it.
 func (l *lab) tableBucket() aws.Credentials {
 	l.t.Helper()
-	ctx, root := context.Background(), l.as(rootKeys[home])
-	buckets := "arn:aws:s3tables:" + region + ":" + home + ":bucket/*"
-	l.must(s3tables.NewFromConfig(root).CreateTableBucket(ctx, &s3tables.CreateTableBucketInput{Name: aws.String("lakehouse")}))
-	l.makeRole(home, "locator", document(`{"Effect": "Allow", "Principal": {"Service": "lakeformation.amazonaws.com"}, "Action": "sts:AssumeRole"}`),
-		map[string]*string{"p": document(allow("s3tables:*", "*"))})
-	lf := lakeformation.NewFromConfig(root)
-	l.must(lf.PutDataLakeSettings(ctx, &lakeformation.PutDataLakeSettingsInput{DataLakeSettings: &laketypes.DataLakeSettings{
-		DataLakeAdmins:                   []laketypes.DataLakePrincipal{{DataLakePrincipalIdentifier: aws.String("arn:aws:iam::" + home + ":root")}},
-		AllowFullTableExternalDataAccess: aws.Bool(true)}}))
-	l.must(lf.RegisterResource(ctx, &lakeformation.RegisterResourceInput{ResourceArn: &buckets, RoleArn: aws.String(role(home, "locator")), WithFederation: aws.Bool(true)}))
-	l.must(glue.NewFromConfig(root).CreateCatalog(ctx, &glue.CreateCatalogInput{Name: aws.String("s3tablescatalog"), CatalogInput: &gluetypes.CatalogInput{
-		FederatedCatalog:                 &gluetypes.FederatedCatalog{Identifier: &buckets, ConnectionName: aws.String("aws:s3tables")},
-		CreateDatabaseDefaultPermissions: []gluetypes.PrincipalPermissions{}, CreateTableDefaultPermissions: []gluetypes.PrincipalPermissions{}}}))
-	users := iam.NewFromConfig(root)
-	l.must(users.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String("tess")}))
-	l.must(users.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("tess"), PolicyName: aws.String("p"),
-		PolicyDocument: document(allow("glue:*", "*"), allow("lakeformation:GetDataAccess", "*"), allow("s3tables:*", "*"))}))
-	out, err := users.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String("tess")})
-	l.must(out, err)
-	l.must(lf.GrantPermissions(ctx, &lakeformation.GrantPermissionsInput{Permissions: []laketypes.Permission{laketypes.PermissionAll},
-		Principal: &laketypes.DataLakePrincipal{DataLakePrincipalIdentifier: aws.String("arn:aws:iam::" + home + ":user/tess")},
-		Resource:  &laketypes.Resource{Catalog: &laketypes.CatalogResource{Id: aws.String(home + ":s3tablescatalog/lakehouse")}}}))
-	return aws.Credentials{AccessKeyID: aws.ToString(out.AccessKey.AccessKeyId), SecretAccessKey: aws.ToString(out.AccessKey.SecretAccessKey)}
+	lines, err := parseWorld(`table-bucket lakehouse
+		external-engines
+		user tess
+		allow user/tess glue:* lakeformation:GetDataAccess s3tables:* *
+		grant ALL lakehouse user/tess`)
+	l.must(nil, err)
+	w := l.makeWorld(lines, nil)
+	return aws.Credentials{AccessKeyID: w.values["key tess"], SecretAccessKey: w.values["secret tess"]}
 }
 
 // The walk of the S3 Tables page, through Glue's Iceberg REST endpoint with
@@ -74,3 +52,26 @@ func TestS3TablesAreWalked(t *testing.T) {
 }
 
 func trimParen(s string) string { return s[:len(s)-1] }
+
+// A table bucket is shared between lakeport and PyIceberg, both through Glue's
+// endpoint and with the credentials that it hands out.
+func TestTableBucketIsSharedWithPyIceberg(t *testing.T) {
+	l := newLab(t)
+	keys, warehouse := l.tableBucket(), home+":s3tablescatalog/lakehouse"
+	db := l.db()
+	db.SetMaxOpenConns(1)
+	l.exec(db, restCatalog("c", "https://glue."+region+".amazonaws.com/iceberg", `"iceberg.catalog.rest.sigv4-enabled" = "true"`, `"iceberg.catalog.rest.signing-name" = "glue"`,
+		fmt.Sprintf(`"iceberg.catalog.rest.access-key-id" = %q`, keys.AccessKeyID), fmt.Sprintf(`"iceberg.catalog.rest.secret-access-key" = %q`, keys.SecretAccessKey),
+		fmt.Sprintf(`"iceberg.catalog.warehouse" = %q`, warehouse)),
+		"CREATE DATABASE c.s3table_db", "CREATE TABLE c.s3table_db.taxis (trip_id bigint, trip_distance float, fare_amount double, store_and_fwd_flag string, vendor_id bigint) PARTITION BY (vendor_id)",
+		"INSERT INTO c.s3table_db.taxis VALUES (1000371, 1.8, 15.32, 'N', 1), (1000372, 2.5, 22.15, 'N', 2), (1000373, 0.9, 9.01, 'N', 2), (1000374, 8.4, 42.13, 'Y', 1)")
+	s := awsShell(t, l, keys)
+	s.env = append(s.env, "WAREHOUSE="+warehouse)
+	s.dir = "testdata"
+	s.run("python", "s3tables_client.py")
+	golden(t, "s3tables.txt", s.out.String())
+	l.expectLines(db, "SELECT trip_id, fare_amount, vendor_id, tip FROM c.s3table_db.taxis WHERE vendor_id > 1 ORDER BY trip_id", "1000372\t22.15\t2\tNULL\n1000373\t9.01\t2\tNULL\n5\t1.25\t3\tNULL")
+	l.expectLines(db, "SELECT id, name FROM c.s3table_db.made ORDER BY id", "0\tn0\n1\tn1\n3\tn3\n4\tn4\n5\tn5")
+	l.exec(db, "INSERT INTO c.s3table_db.made VALUES (7, 'n7')", "DROP TABLE c.s3table_db.taxis")
+	l.expectLines(db, "SELECT max(id) FROM c.s3table_db.made", "7")
+}

@@ -177,6 +177,7 @@ func TestVerifyAgreesWithTheSDKSigner(t *testing.T) {
 		{method: "POST", target: "/", body: "Action=GetCallerIdentity&Version=2011-06-15", service: "sts", token: "a/token+="},
 		{method: "POST", target: "/", body: "{}", service: "glue", headers: map[string]string{"X-Amz-Target": "AWSGlue.GetDatabases"}},
 		{method: "GET", target: "/buckets/arn%3Aaws%3As3tables%3A%3A%3A1%2Fb", service: "s3tables"},
+		{method: "GET", target: "/iceberg/v1/catalogs/1:s3tablescatalog:b/namespaces", service: "glue"},
 	} {
 		t.Run(s.method+" "+s.target, func(t *testing.T) {
 			res, body, err := s.send(t, verifier(docTime.Add(14*time.Minute), s.token))

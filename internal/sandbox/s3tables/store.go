@@ -387,22 +387,29 @@ func (s *Service) ReadMetadata(t *Table) (*iceberg.Metadata, error) {
 	return iceberg.Read(text)
 }
 
-// swap stores the table's new state if it still has the one of the token;
-// ConflictException if not.
+// still tells, inside a transaction, whether the table is there under its name
+// in the state of the token; NotFoundException or ConflictException if not.
+func (t *Table) still(tx *bbolt.Tx, token string) error {
+	old, err := get[Table](tx, tablesKey, key(t.Bucket, t.Namespace, t.Name))
+	switch {
+	case err != nil:
+		return err
+	case old == nil || old.ID != t.ID:
+		return notFound("The specified table does not exist: %s.%s", t.Namespace, t.Name)
+	case old.Version != token:
+		return conflict("Provided version token does not match the table version token.")
+	}
+	return nil
+}
+
+// swap stores the table's new state if it still has the one of the token.
 func (s *Service) swap(t *Table, token string) error {
 	return s.db.Update(func(tx *bbolt.Tx) error {
-		k := key(t.Bucket, t.Namespace, t.Name)
-		old, err := get[Table](tx, tablesKey, k)
-		switch {
-		case err != nil:
+		if err := t.still(tx, token); err != nil {
 			return err
-		case old == nil || old.ID != t.ID:
-			return notFound("The specified table does not exist: %s.%s", t.Namespace, t.Name)
-		case old.Version != token:
-			return conflict("Provided version token does not match the table version token.")
 		}
 		t.Version, t.Modified = newToken(), s.now().UTC()
-		return put(tx, tablesKey, k, t)
+		return put(tx, tablesKey, key(t.Bucket, t.Namespace, t.Name), t)
 	})
 }
 
@@ -450,11 +457,14 @@ func (s *Service) Commit(t *Table, body *iceberg.Commit) (*Table, *iceberg.Metad
 // DropTable removes a table with its objects. A token that is not empty must be
 // the table's.
 func (s *Service) DropTable(t *Table, token string) error {
-	if token != "" && token != t.Version {
-		return conflict("Provided version token does not match the table version token.")
+	if token == "" {
+		token = t.Version
 	}
 	s.forget(t.ARN())
 	err := s.db.Update(func(tx *bbolt.Tx) error {
+		if err := t.still(tx, token); err != nil {
+			return err
+		}
 		if err := tx.Bucket(topKey).Bucket(idsKey).Delete([]byte(t.ARN())); err != nil {
 			return err
 		}
@@ -481,10 +491,13 @@ func (s *Service) Rename(b *Bucket, t *Table, namespace, name, token string) err
 	if _, err := s.Namespace(b, namespace); err != nil {
 		return err
 	}
-	if token != "" && token != t.Version {
-		return conflict("Provided version token does not match the table version token.")
+	if token == "" {
+		token = t.Version
 	}
 	return s.db.Update(func(tx *bbolt.Tx) error {
+		if err := t.still(tx, token); err != nil {
+			return err
+		}
 		to := key(t.Bucket, namespace, name)
 		if old, err := get[Table](tx, tablesKey, to); err != nil || old != nil {
 			return or(err, conflict("A table with an identical name already exists in the namespace: %s.%s", namespace, name))
