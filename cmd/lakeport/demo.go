@@ -20,11 +20,18 @@ func demoCommand() *cobra.Command {
 	o := options{}
 	exit := false
 	cmd := &cobra.Command{
-		Use:   "demo",
-		Short: "Tell the main story on an empty directory, offline, and stay up",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDemo(cmd, o, exit)
+		Use:   "demo [starrocks|redshift|s3tables|pipes|all]",
+		Short: "Tell a chapter on an empty directory, offline, and stay up",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			chapter := "starrocks"
+			if len(args) > 0 {
+				chapter = args[0]
+			}
+			if err := demo.Check(chapter); err != nil {
+				return err
+			}
+			return runDemo(cmd, chapter, o, exit)
 		},
 	}
 	o.flags(cmd, "")
@@ -33,7 +40,7 @@ func demoCommand() *cobra.Command {
 	return cmd
 }
 
-func runDemo(cmd *cobra.Command, o options, exit bool) (err error) {
+func runDemo(cmd *cobra.Command, chapter string, o options, exit bool) (err error) {
 	started := time.Now()
 	ctx := cmd.Context()
 	scratch, err := os.MkdirTemp("", "lakeport-demo-")
@@ -80,7 +87,7 @@ func runDemo(cmd *cobra.Command, o options, exit bool) (err error) {
 			do.Width = w
 		}
 	}
-	if err := demo.Run(ctx, do); err != nil {
+	if err := demo.Run(ctx, chapter, do); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -73,6 +73,10 @@ const (
   {"Effect": "Allow", "Action": ["glue:GetDatabase", "glue:GetDatabases", "glue:GetPartition", "glue:GetPartitions",
     "glue:GetTable", "glue:GetTables", "glue:GetTableVersions", "glue:BatchGetPartition"], "Resource": ["*"]}
 ]}`
+	// readPolicies lets EXPLAIN ACCESS judge by what is written.
+	readPolicies = `{"Version": "2012-10-17", "Statement": [
+  {"Effect": "Allow", "Action": ["iam:GetAccountAuthorizationDetails", "s3:ListAllMyBuckets", "s3:GetBucketPolicy", "glue:GetResourcePolicy"], "Resource": ["*"]}
+]}`
 )
 
 // prepare makes roles, user, bucket and tables by signed calls.
@@ -124,7 +128,7 @@ func (s *story) identities(ctx context.Context) (key userKey, err error) {
 		})
 	}
 	for _, p := range []struct{ role, name, document string }{
-		{instanceRole, "assume", mayAssume()}, {instanceRole, "s3", readS3}, {instanceRole, "glue", readGlue},
+		{instanceRole, "assume", mayAssume()}, {instanceRole, "s3", readS3}, {instanceRole, "glue", readGlue}, {instanceRole, "policies", readPolicies},
 		{"s3_assumed_role", "s3", readS3}, {"glue_assumed_role", "glue", readGlue},
 	} {
 		calls = append(calls, func() (err error) {

@@ -97,6 +97,7 @@ func Begin(ctx context.Context, o Options) *Exam {
 // at metadata itself: the reader of its own account, then each reader for all.
 func (e *Exam) Readers(ctx context.Context) []func(awsauth.Spec) awsauth.Spec {
 	list := []func(awsauth.Spec) awsauth.Spec{func(s awsauth.Spec) awsauth.Spec {
+		e.callerOf(ctx, s, 0) // without profiles, the base identity is the reader
 		if spec, ok := e.readers[e.callerOf(ctx, s, len(s.Chain)).Account]; ok {
 			return spec
 		}
