@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsglue "github.com/aws/aws-sdk-go-v2/service/glue"
+	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
 	awslake "github.com/aws/aws-sdk-go-v2/service/lakeformation"
 	laketypes "github.com/aws/aws-sdk-go-v2/service/lakeformation/types"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -287,4 +288,28 @@ func TestCommitsAtTheSameTimeLoseNothing(t *testing.T) {
 	if len(a.Meta.Logs) != writers || strings.Count(a.body, `"writer-`) != writers || !strings.Contains(a.At, fmt.Sprintf("/metadata/%05d-", writers)) {
 		t.Errorf("after %d commits: %s", writers, a.body)
 	}
+}
+
+// Where new objects are everyone's whom IAM lets in, Lake Formation neither
+// refuses nor hands out anything.
+func TestCatalogOpenToIAMAlone(t *testing.T) {
+	l := open(t)
+	_, err := l.tables("root").CreateTableBucket(l.ctx, &awstables.CreateTableBucketInput{Name: aws.String("lakehouse")})
+	l.ok(err)
+	all := []gluetypes.PrincipalPermissions{{Principal: &gluetypes.DataLakePrincipal{DataLakePrincipalIdentifier: aws.String("IAM_ALLOWED_PRINCIPALS")}, Permissions: []gluetypes.Permission{gluetypes.PermissionAll}}}
+	_, err = l.glue("root").CreateCatalog(l.ctx, &awsglue.CreateCatalogInput{Name: aws.String("s3tablescatalog"), CatalogInput: &gluetypes.CatalogInput{
+		FederatedCatalog:                 &gluetypes.FederatedCatalog{Identifier: aws.String("arn:aws:s3tables:us-west-2:111111111111:bucket/*"), ConnectionName: aws.String("aws:s3tables")},
+		CreateDatabaseDefaultPermissions: all, CreateTableDefaultPermissions: all}})
+	l.ok(err)
+	l.ok(l.rest("eve", "POST", "/namespaces", `{"namespace": ["d"]}`).err())
+	l.ok(l.rest("eve", "POST", "/namespaces/d/tables", fmt.Sprintf(taxis, "t")).err())
+	a := l.rest("mel", "GET", "/namespaces/d/tables/t", "")
+	l.ok(a.err())
+	if a.Config != nil {
+		t.Errorf("it hands out %v", a.Config)
+	}
+	l.refused(l.rest("mel", "DELETE", "/namespaces/d/tables/t?purgeRequested=true", "").err(), "glue:DeleteTable")
+	// The objects are a matter of IAM as well.
+	l.refused(l.get(l.objects(l.as("mel")), a.Meta.Location, "data/x"), "s3tables:GetTableData")
+	l.refused(l.rest("eve", "GET", "/namespaces/d/tables/none", "").err(), "NoSuchTableException")
 }
