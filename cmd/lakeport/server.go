@@ -110,6 +110,9 @@ func start(ctx context.Context, o options) (s *server, err error) {
 	}
 	endpoints := map[string]string{}
 	s.roles = o.roles
+	if !o.sandbox && strings.HasPrefix(o.roles, "/") {
+		return s, errors.Join(fmt.Errorf("--cluster-credentials %s is a path of the sandbox: give a URL, or --sandbox", o.roles), l.Close())
+	}
 	if o.sandbox {
 		if endpoints, err = s.startSandbox(o, log); err != nil {
 			return s, errors.Join(err, l.Close())

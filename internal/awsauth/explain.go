@@ -22,6 +22,7 @@ type Ask struct {
 	Service  string // "s3", "glue"
 	Action   string // "glue:GetTable"; used where AWS's answer does not say
 	Resource string // its ARN
+	Clause   string // of the statement that names a region; empty: the property aws.<service>.region
 }
 
 // refusal is what AWS's answer tells, whichever client received it. Clients
@@ -192,6 +193,13 @@ func region(err error, ask Ask, msg string) *sqlerr.Error {
 	}
 	if right != "" {
 		e.Msg += fmt.Sprintf(": it expects %q", right)
+	}
+	switch {
+	case ask.Clause != "" && right != "":
+		return e.WithHint("add %s '%s'", ask.Clause, right)
+	case ask.Clause != "":
+		return e.WithHint("add %s with the region of the resource", ask.Clause)
+	case right != "":
 		return e.WithHint("set \"aws.%s.region\" = \"%s\"", ask.Service, right)
 	}
 	return e.WithHint("set \"aws.%s.region\" to the region of the resource", ask.Service)

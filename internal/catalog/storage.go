@@ -17,6 +17,7 @@ type Storage struct {
 	who      awsauth.Spec
 	resolver *awsauth.Resolver
 	objects  *blob.Client
+	clause   string            // that names a region in the statement; empty: the property aws.s3.region
 	see      func(iam.Request) // told of requests; nil: nobody watches
 }
 
@@ -25,7 +26,7 @@ func (s *Storage) Objects() *blob.Client { return s.objects }
 
 // ExplainS3 says why a request to the storage was refused.
 func (s *Storage) ExplainS3(ctx context.Context, err error) error {
-	return s.resolver.Explain(ctx, err, awsauth.Ask{Spec: s.who, Service: "s3"})
+	return s.resolver.Explain(ctx, err, awsauth.Ask{Spec: s.who, Service: "s3", Clause: s.clause})
 }
 
 // Storage opens the storage that a statement's aws.s3.* properties name. It
@@ -59,6 +60,10 @@ func (s *Store) storage(who awsauth.Spec) *Storage {
 	})}
 }
 
-// StorageOf opens the storage as an identity that a statement spells in its own
-// way. It contacts nobody.
-func (s *Store) StorageOf(who awsauth.Spec) *Storage { return s.storage(who) }
+// StorageOf opens the storage as an identity that Redshift's clauses spell. It
+// contacts nobody.
+func (s *Store) StorageOf(who awsauth.Spec) *Storage {
+	storage := s.storage(who)
+	storage.clause = "REGION"
+	return storage
+}

@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -311,7 +313,7 @@ func TestCopyAuthorizations(t *testing.T) {
 	c.put(home, "hall", "big", []byte("1\n"))
 	south := s3.NewFromConfig(c.as(rootKeys[home]), func(o *s3.Options) { o.Region = "eu-west-1" })
 	c.must(south.PutObject(c.ctx, &s3.PutObjectInput{Bucket: aws.String("yard"), Key: aws.String("a"), Body: strings.NewReader("5\n")}))
-	c.expect("COPY k FROM 's3://yard/a' "+c.carol, "Wrong region")
+	c.expect("COPY k FROM 's3://yard/a' "+c.carol, "it expects \"eu-west-1\"\nadd REGION 'eu-west-1'")
 	c.expect("COPY k FROM 's3://yard/a' "+c.carol+" REGION AS 'eu-west-1'", "1 record(s) loaded")
 	deny := `{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::hall/*"}]}`
 	c.must(s3.NewFromConfig(c.as(rootKeys[home])).PutBucketPolicy(c.ctx, &s3.PutBucketPolicyInput{Bucket: aws.String("hall"), Policy: &deny}))
@@ -342,4 +344,43 @@ func TestCopyFetchesEachFileOnce(t *testing.T) {
 	if len(seen) != 13 {
 		t.Errorf("%d different calls, want a list and 12 objects", len(seen))
 	}
+}
+
+// Columns of ORC files are the table's by position, as Parquet's are.
+func TestCopyReadsColumnarFilesByPosition(t *testing.T) {
+	c := newCopier(t)
+	body, err := os.ReadFile("testdata/conformance/attributes.orc")
+	c.must(body, err)
+	c.put(partner, "shelf", "orc/a", body)
+	c.put(partner, "shelf", "pq/a", c.parquet("SELECT 1::INTEGER AS x, 'one' AS y"))
+	c.put(partner, "shelf", "pq/b", c.parquet("SELECT 'two' AS y, 2::INTEGER AS x"))
+	c.put(partner, "shelf", "long", c.parquet("SELECT 3::INTEGER AS x, 'longer' AS y"))
+	c.do("CREATE TABLE k (a BIGINT, b VARCHAR(5))", "CREATE TABLE narrow (a BIGINT)", "CREATE TABLE other (a DATE, b VARCHAR(5))")
+	c.expect("COPY k FROM 's3://shelf/pq/a' "+chain+" PARQUET", "1 record(s) loaded")
+	if got := c.rows("SELECT * FROM k"); got != "1|one" {
+		t.Errorf("loaded are %s", got)
+	}
+	c.expect("COPY k FROM 's3://shelf/pq/' "+chain+" PARQUET", "has other columns than s3://shelf/pq/a, or in another order")
+	c.expect("COPY narrow FROM 's3://shelf/pq/a' "+chain+" PARQUET", "Unmatched number of columns between table and file. Table columns: 1, Data columns: 2")
+	c.expect("COPY other FROM 's3://shelf/pq/a' "+chain+" PARQUET", "incompatible parquet schema for column a")
+	c.expect("COPY k FROM 's3://shelf/long' "+chain+" PARQUET", "longer than the 5 bytes of column 'b'")
+	c.expect("COPY narrow FROM 's3://shelf/orc/' "+chain+" ORC", "Unmatched number of columns")
+}
+
+// A key of a third place opens only where its own policy and the caller's both
+// say so: RoleA's account does not own it.
+func TestUnloadUnderAKeyOfAnotherAccount(t *testing.T) {
+	c := newCopier(t)
+	c.key(home, "theirs")
+	arn := c.values["kms theirs"]
+	unload := "UNLOAD ('SELECT 1') TO 's3://shelf/sealed/' " + chain + " KMS_KEY_ID '" + arn + "' ENCRYPTED ALLOWOVERWRITE"
+	c.expect(unload, "Denied: kms:GenerateDataKey")
+	c.allow(partner, "role/RoleA kms:GenerateDataKey kms:Decrypt "+arn)
+	c.expect(unload, "Denied: kms:GenerateDataKey")
+	policy := `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::` + home + `:root"}, "Action": "kms:*", "Resource": "*"},
+		{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::` + partner + `:role/RoleA"}, "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": "*"}]}`
+	c.must(c.kms(home).PutKeyPolicy(c.ctx, &kms.PutKeyPolicyInput{KeyId: &arn, Policy: &policy}))
+	c.expect(unload, "UNLOAD completed, 1 record(s) unloaded successfully.")
+	c.do("CREATE TABLE k (a INTEGER)")
+	c.expect("COPY k FROM 's3://shelf/sealed/' "+chain, "1 record(s) loaded successfully.")
 }
