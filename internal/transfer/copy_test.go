@@ -222,3 +222,23 @@ func FuzzConvert(f *testing.F) {
 		load(t, c, in, "timestamptz", "wide", "char", "float8", "int2", "int8")
 	})
 }
+
+// However many bad rows stand before them, good rows are read.
+func TestManyBadRowsEndNothing(t *testing.T) {
+	c, err := readCopy(t, "IAM_ROLE 'x' IGNOREALLERRORS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Repeat("x", 1<<20)
+	in, err := delimited.NewReader(strings.NewReader(strings.Repeat(text+"|bad\n", 100)+"good|1\n"), c.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets := []Target{{Column: lake.Column{Name: "a", Type: kinds["varchar"]}, Declared: "varchar"}, {Column: lake.Column{Name: "b", Type: kinds["int4"]}, Declared: "int4"}}
+	r := &loadRows{l: &Loading{copy: c, convert: c.converter(targets, time.UTC)}, in: in, at: []int{0, 1}}
+	dst := &lake.Chunk{Rows: 2, Columns: []lake.Vector{{Type: kinds["varchar"], Data: make([]lake.String, 2)}, {Type: kinds["int4"], Data: make([]int32, 2)}}}
+	n, err := r.Read(dst)
+	if err != nil || n != 1 || dst.Columns[0].Text(0) != "good" {
+		t.Errorf("got %d rows, %v; want the good one", n, err)
+	}
+}

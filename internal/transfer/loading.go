@@ -177,7 +177,10 @@ func (r *loadRows) keep(text []byte) []byte {
 func (r *loadRows) Read(dst *lake.Chunk) (int, error) {
 	r.blocks = r.blocks[:0]
 	n := 0
-	for n < dst.Rows && !r.ended && len(r.blocks) < 64 {
+	for n < dst.Rows && !r.ended && (n == 0 || len(r.blocks) < 64) {
+		if n == 0 { // what bad rows have left
+			r.blocks = r.blocks[:0]
+		}
 		row, err := r.in.Next()
 		if err == io.EOF {
 			r.ended = true
