@@ -22,11 +22,14 @@ import (
 //
 //	-- world --      see worldLine; its locks become negative twins
 //	-- values --     PRINTED => VALUE; ${key NAME} and ${secret NAME} are a user's
-//	-- client --     psql; absent: mariadb
+//	-- client --     psql; rds: the statement is the database's behind RDS; absent: mariadb
 //	-- statement --  as printed
 //	-- before --     statements sent before it
 //	-- repaired --   the text mended, where the printed one is broken; sent after it
 //	-- until --      a query, asked again until it answers with rows
+//	-- source --     sent by its stock client to the database behind RDS, as its
+//	                 master user, after the statement if that is the database's too
+//	-- pipe --       sent to lakeport then
 //	-- query --      more statements, sent after it
 //	-- answer --     what the client prints for both; what the world made stands as in values
 //	-- calls --      SIGNER ACTION RESOURCE, each at least once and no others; a
@@ -148,12 +151,20 @@ func (c *conformanceCase) run(t *testing.T, lines []worldLine) (out string, call
 	w := l.makeWorld(lines, c.sections)
 	_, last := l.decisions(0, "&limit=0")
 	s := &shell{t: t, dir: t.TempDir(), mask: regexp.MustCompile(`$^`)}
-	client := stockClients[strings.TrimSpace(c.sections["client"])]
+	client := stockClients[strings.TrimSuffix(strings.TrimSpace(c.sections["client"]), "rds")]
 	host, port, _ := net.SplitHostPort(l.ready[client.port])
 	send := func(text string) string { return s.feed(w.fill(text), client.program, client.args(host, port)...) }
 	text := c.sections["before"] + prompt.ReplaceAllString(c.sections["statement"], "") + c.sections["repaired"]
+	if w.source != nil {
+		setup := c.sections["source"]
+		if c.sections["client"] == "rds\n" {
+			text, setup = "", text+setup
+		}
+		printed, _ := w.source.send("admin", masterPassword, w.fill(setup))
+		out, text = printed, text+c.sections["pipe"]
+	}
 	if until := c.sections["until"]; until != "" {
-		out = send(text)
+		out += send(text)
 		for deadline := time.Now().Add(time.Minute); send(until) == "" && time.Now().Before(deadline); {
 		}
 		text = ""

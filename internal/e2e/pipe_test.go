@@ -25,7 +25,7 @@ func trustDocument(principal string, actions ...string) *string {
 }
 
 // properties are those of a pipe that logs in by IAM.
-func (d *database) properties(more ...string) string {
+func (d *sourceDB) properties(more ...string) string {
 	return fmt.Sprintf(`PROPERTIES ("host" = "%s", "port" = "%s", "database" = "shop", "user" = "clickpipes_iam_user", "authentication" = "iam",
 		"aws.rds.iam_role_arn" = "arn:aws:iam::%s:role/pipes", "aws.rds.hop.1.tags" = "service=lakeport", "aws.rds.region" = "%s", "aws.rds.resource_id" = "%s", "tls_ca" = "%s"%s)`,
 		d.host, d.port, home, region, d.id, d.ca, strings.Join(more, ""))

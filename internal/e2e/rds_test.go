@@ -20,8 +20,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// database is what tests need of one of RDS.
-type database struct {
+// sourceDB is what tests need of a database of RDS.
+type sourceDB struct {
 	engine, host, port, id string
 	ca                     string // a file of the authority's certificate
 }
@@ -71,7 +71,7 @@ type rdsAnswer struct {
 }
 
 // makeDatabase makes an instance and waits until it is there.
-func (l *lab) makeDatabase(account, engine, name string, iam bool) *database {
+func (l *lab) makeDatabase(account, engine, name string, iam bool) *sourceDB {
 	l.t.Helper()
 	if status, a := l.rds(account, url.Values{"Action": {"CreateDBInstance"}, "DBInstanceIdentifier": {name}, "DBInstanceClass": {"db.t4g.micro"}, "Engine": {engine},
 		"MasterUsername": {"admin"}, "MasterUserPassword": {masterPassword}, "AllocatedStorage": {"20"}, "DBName": {"shop"},
@@ -83,7 +83,7 @@ func (l *lab) makeDatabase(account, engine, name string, iam bool) *database {
 		_, a := l.rds(account, url.Values{"Action": {"DescribeDBInstances"}, "DBInstanceIdentifier": {name}})
 		if len(a.List) == 1 && a.List[0].Status == "available" {
 			one := a.List[0]
-			return &database{engine: engine, host: one.Address, port: one.Port, id: one.ID, ca: l.trustBundle()}
+			return &sourceDB{engine: engine, host: one.Address, port: one.Port, id: one.ID, ca: l.trustBundle()}
 		}
 		if len(a.List) == 1 && a.List[0].Status == "failed" || time.Now().After(deadline) {
 			l.t.Fatalf("database %s does not come up: %+v\n%s", name, a, l.log)
@@ -110,7 +110,7 @@ func (l *lab) trustBundle() string {
 
 // master sends statements by the stock client as the master user, and gives
 // what it prints.
-func (d *database) master(t testing.TB, text string) string {
+func (d *sourceDB) master(t testing.TB, text string) string {
 	t.Helper()
 	out, err := d.send("admin", masterPassword, text)
 	if err != nil {
@@ -120,7 +120,7 @@ func (d *database) master(t testing.TB, text string) string {
 }
 
 // send is one run of the stock client, which trusts the bundle only.
-func (d *database) send(user, password, text string) (string, error) {
+func (d *sourceDB) send(user, password, text string) (string, error) {
 	var cmd *exec.Cmd
 	if d.engine == "postgres" {
 		cmd = exec.Command("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", d.host, "-p", d.port, "-U", user, "-d", "shop")
@@ -169,5 +169,21 @@ func (l *lab) awaitPipe(name, state string) {
 			l.t.Fatalf("pipe %s is %s, not %s: %s\n%s", name, found, state, message, l.log)
 		}
 		time.Sleep(50 * time.Millisecond) // as a user asks again
+	}
+}
+
+// rdsInstance makes an instance without IAM authentication.
+func (w *world) rdsInstance(account, args string) {
+	engine, name, _ := strings.Cut(args, " ")
+	w.source = w.makeDatabase(account, engine, name, false)
+	for k, v := range map[string]string{"rds id": w.source.id, "rds host": w.source.host, "rds port": w.source.port, "rds ca": w.source.ca} {
+		w.values[k] = v
+	}
+}
+
+func (w *world) iamAuthentication(account, name string) {
+	if status, a := w.rds(account, url.Values{"Action": {"ModifyDBInstance"}, "DBInstanceIdentifier": {name}, "EnableIAMDatabaseAuthentication": {"true"},
+		"ApplyImmediately": {"true"}}); status != http.StatusOK {
+		w.t.Fatalf("modify %s: %s: %s", name, a.Code, a.Message)
 	}
 }

@@ -50,6 +50,8 @@ import (
 //	kms NAME                            a key that no IAM policy opens; its ARN is ${kms NAME}
 //	delegate NAME                       lets IAM policies of its account open it
 //	encrypted BUCKET NAME               the bucket's default encryption by a key
+//	rds ENGINE NAME                     a database instance: ${rds id}, ${rds host}, ${rds port}, ${rds ca}
+//	iam-authentication NAME             its switch, turned on
 //
 // A line that a following `! MESSAGE` belongs to is a lock: without it the
 // case fails with that message, where * stands for any part of a word.
@@ -94,6 +96,7 @@ type world struct {
 	regions  map[string]string             // by bucket
 	hms      *hms.ThriftHiveMetastoreClient
 	storage  map[string]*hms.StorageDescriptor // by table of the Hive Metastore
+	source   *sourceDB                         // of RDS
 }
 
 func (l *lab) makeWorld(lines []worldLine, sections map[string]string) *world {
@@ -114,6 +117,7 @@ var worldVerbs = map[string]func(w *world, account, args string){
 	"bucket": (*world).bucket, "object": (*world).object, "database": (*world).database, "table": (*world).table, "partition": (*world).partition, "hive": (*world).hive,
 	"table-bucket": (*world).tableBucket, "external-engines": (*world).externalEngines, "grant": (*world).grant,
 	"cluster": (*world).cluster, "attach": (*world).attachRole, "kms": (*world).key, "delegate": (*world).delegate, "encrypted": (*world).encrypted,
+	"rds": (*world).rdsInstance, "iam-authentication": (*world).iamAuthentication,
 }
 
 func (w *world) iam(account string) *iam.Client { return iam.NewFromConfig(w.as(rootKeys[account])) }
