@@ -20,8 +20,8 @@ type watch struct {
 // Watched is a view of the store for one statement: what its catalogs and file
 // tables ask of AWS is told to see, as asked by the identity that they name.
 // acts says who asks in truth, so that a plan can be made where that identity is
-// refused; nil: the identity itself. The view keeps no answers, uses none that
-// are kept, and defines no catalogs. see is called many times at once.
+// refused; nil: the identity itself. Of AWS, the view keeps no answers and uses
+// none that are kept; it defines no catalogs. see is called many times at once.
 func (s *Store) Watched(see func(awsauth.Access), acts func(awsauth.Spec) awsauth.Spec) *Store {
 	if acts == nil {
 		acts = func(spec awsauth.Spec) awsauth.Spec { return spec }
@@ -29,7 +29,11 @@ func (s *Store) Watched(see func(awsauth.Access), acts func(awsauth.Spec) awsaut
 	open := map[string]*Catalog{}
 	view := &Store{box: s.box, resolver: s.resolver, objects: s.objects, db: s.db, watch: &watch{see, acts}, open: open}
 	for _, c := range s.All() {
-		open[c.def.Name] = view.build(c.def, c.spec)
+		seen := view.build(c.def, c.spec)
+		if c.spec.hms != nil {
+			seen.meta = c.meta // none of AWS's; its connections are kept
+		}
+		open[c.def.Name] = seen
 	}
 	return view
 }
