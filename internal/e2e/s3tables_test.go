@@ -75,3 +75,21 @@ func TestTableBucketIsSharedWithPyIceberg(t *testing.T) {
 	l.exec(db, "INSERT INTO c.s3table_db.made VALUES (7, 'n7')", "DROP TABLE c.s3table_db.taxis")
 	l.expectLines(db, "SELECT max(id) FROM c.s3table_db.made", "7")
 }
+
+// As printed, the page's database and table land beside the catalog that was
+// just made, which it never enters: the answers say so.
+func TestStatementsOutsideOfANewCatalogAreWarnedOf(t *testing.T) {
+	l := newLab(t)
+	user := l.tableBucket()
+	db := l.db()
+	db.SetMaxOpenConns(1)
+	create := restCatalog("beside", "https://glue."+region+".amazonaws.com/iceberg", `"iceberg.catalog.rest.sigv4-enabled" = "true"`, `"iceberg.catalog.rest.signing-name" = "glue"`,
+		fmt.Sprintf(`"iceberg.catalog.rest.access-key-id" = %q`, user.AccessKeyID), fmt.Sprintf(`"iceberg.catalog.rest.secret-access-key" = %q`, user.SecretAccessKey),
+		fmt.Sprintf(`"iceberg.catalog.warehouse" = %q`, home+":s3tablescatalog/lakehouse"))
+	l.exec(db, create, "create database s3table_db")
+	l.expectLines(db, "SHOW WARNINGS", "Warning\t1064\tdatabase s3table_db is made in default_catalog, not in beside: SET CATALOG beside to work in the catalog just made")
+	l.exec(db, "use s3table_db", "CREATE TABLE taxis (trip_id bigint)")
+	l.expectLines(db, "SHOW WARNINGS", "Warning\t1064\ttable taxis is made in default_catalog, not in beside: SET CATALOG beside to work in the catalog just made")
+	l.exec(db, "SET CATALOG beside", "SET CATALOG default_catalog", "CREATE DATABASE meant")
+	l.expectLines(db, "SHOW WARNINGS", "")
+}

@@ -47,7 +47,16 @@ func (c *session) createDatabase(ctx context.Context, st *syntax.CreateDatabase,
 	if _, err := c.conn.Exec(ctx, "CREATE SCHEMA "+engine.Catalog+"."+lake.QuoteName(db)); err != nil {
 		return err
 	}
-	return ok(w, "CREATE DATABASE")
+	c.outside("database " + db)
+	return w.Done(wire.Done{Tag: "CREATE DATABASE", Warnings: len(c.warnings)})
+}
+
+// outside warns of what is made in default_catalog by a session that has just
+// made an external catalog and not entered it.
+func (c *session) outside(what string) {
+	if c.fresh != "" && c.pg == nil {
+		c.warn("Warning", what+" is made in "+catalog.Internal+", not in "+c.fresh+": SET CATALOG "+c.fresh+" to work in the catalog just made", 1064)
+	}
 }
 
 func (c *session) dropDatabase(ctx context.Context, st *syntax.DropDatabase, w wire.ResultWriter) error {
@@ -127,6 +136,7 @@ func (c *session) createTable(ctx context.Context, st *syntax.CreateTable, text 
 	if err != nil {
 		return err
 	}
+	c.outside("table " + n.table)
 	return w.Done(wire.Done{Tag: "CREATE TABLE", Affected: affected, Warnings: len(c.warnings)})
 }
 

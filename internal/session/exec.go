@@ -211,6 +211,7 @@ func (c *session) dispatch(ctx context.Context, text string, st syntax.Statement
 	case *syntax.DropCatalog:
 		return c.dropCatalog(ctx, st, w)
 	case *syntax.SetCatalog:
+		c.fresh = ""
 		if !c.isCatalog(st.Name.Name) {
 			return sqlerr.New(sqlerr.NotFound, "Unknown catalog '%s'", st.Name.Name).With(sqlerr.BadCatalog).WithPos(text, int(st.Name.Pos))
 		}
@@ -300,6 +301,9 @@ func (c *session) createCatalog(ctx context.Context, st *syntax.CreateCatalog, t
 		d.Comment = st.Comment.Value
 	}
 	warnings, err := c.srv.catalogs.Create(ctx, d, text, st.IfNotExists)
+	if err == nil {
+		c.fresh = d.Name
+	}
 	return c.warned(warnings, err, w, "CREATE CATALOG")
 }
 

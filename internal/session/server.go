@@ -197,6 +197,7 @@ type session struct {
 	held     []func()       // lets go of the labels of the open transaction
 	prepared map[string]string
 
+	fresh       string         // the external catalog made last, until a catalog is entered; empty: none
 	temporaries bool           // temporary tables may be there
 	watched     *catalog.Store // catalogs whose calls EXPLAIN ACCESS watches; nil: it is not under way
 
@@ -277,6 +278,9 @@ func (c *session) use(ctx context.Context, cat, db string) error {
 func (c *session) setCurrent(cat, db string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if cat != c.catalog {
+		c.fresh = ""
+	}
 	c.catalog, c.database = cat, db
 }
 
