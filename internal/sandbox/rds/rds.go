@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -114,8 +113,8 @@ func Open(o Options) (*Service, error) {
 		return nil, err
 	}
 	for _, d := range all {
-		if err := s.start(d, ""); err != nil {
-			return nil, errors.Join(fmt.Errorf("start database %s: %w", d.Name, err), s.Close())
+		if err := s.start(d, ""); err != nil { // its port may be another's by now; the rest of AWS is there all the same
+			s.log.Error("database stays stopped", "database", d.Name, "error", err)
 		}
 	}
 	return s, nil
