@@ -286,7 +286,7 @@ func TestConnectorJ(t *testing.T) {
 	l, _ := clientLab(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, need(t, "java"), "-Duser.timezone=UTC", "-cp", jar, "testdata/Jdbc.java", l.ready["mysql"])
+	cmd := exec.CommandContext(ctx, need(t, "java"), "-Duser.timezone=UTC", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-Dsun.stdout.encoding=UTF-8", "-cp", jar, "testdata/Jdbc.java", l.ready["mysql"])
 	cmd.Env = clean(os.Environ())
 	out, err := cmd.CombinedOutput()
 	if err != nil {

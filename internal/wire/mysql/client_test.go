@@ -331,7 +331,7 @@ func TestConnectorJ(t *testing.T) {
 		}
 	}()
 	t.Cleanup(func() { <-told })
-	lines(t, run(t, asleep, "java", "-cp", jar, "testdata/Client.java", s.Addr().String()), javaWant...)
+	lines(t, run(t, asleep, "java", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-Dsun.stdout.encoding=UTF-8", "-cp", jar, "testdata/Client.java", s.Addr().String()), javaWant...)
 }
 
 var javaWant = strings.Split(`sslMode=DISABLED root: 42
