@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -38,15 +39,46 @@ const access = "local all " + postgresAdmin + " trust\nlocal all +rds_iam trust\
 func (p *postgres) data() string { return filepath.Join(p.dir, "data") }
 
 // unprivileged lets a server run that refuses root: in a user namespace where
-// this process' user has another number. Its files stay the user's.
-func unprivileged() *syscall.SysProcAttr {
+// this process' user has another number, so that its files stay the user's.
+// Where the kernel makes none, in a chroot or in a container that may not, it
+// runs as nobody, whom dir is given to.
+func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 	if os.Geteuid() != 0 {
-		return &syscall.SysProcAttr{}
+		return &syscall.SysProcAttr{}, nil
 	}
 	const other = 1000
-	return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER,
+	attr := syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: other, HostID: os.Geteuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: other, HostID: os.Getegid(), Size: 1}}}
+	probe, trial := exec.Command("true"), attr
+	probe.SysProcAttr = &trial
+	if probe.Run() == nil {
+		return &attr, nil
+	}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}, handOver(dir)
+}
+
+// nobody is Debian's user of that name, and its group.
+const nobody = 65534
+
+// handOver gives a server's directory to nobody, and lets everybody pass, not
+// look, through those of the sandbox above it.
+func handOver(dir string) error {
+	for above, n := filepath.Dir(dir), 0; n < 3; above, n = filepath.Dir(above), n+1 {
+		info, err := os.Stat(above)
+		if err != nil {
+			return err
+		}
+		if err := os.Chmod(above, info.Mode().Perm()|0o011); err != nil {
+			return err
+		}
+	}
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, nobody, nobody)
+	})
 }
 
 // run implements engine.
@@ -64,8 +96,11 @@ func (p *postgres) run(ctx context.Context, password string, up func()) error {
 		if err != nil {
 			return err
 		}
-		cmd := exec.CommandContext(ctx, install, "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username="+postgresAdmin, "-D", p.data())
-		cmd.SysProcAttr = unprivileged()
+		cmd := exec.CommandContext(ctx, install, "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username="+postgresAdmin, "-D", filepath.Base(p.data()))
+		if cmd.SysProcAttr, err = unprivileged(p.dir); err != nil {
+			return err
+		}
+		cmd.Dir = p.dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("make the files of PostgreSQL: %w: %s", err, out)
 		}
@@ -73,9 +108,12 @@ func (p *postgres) run(ctx context.Context, password string, up func()) error {
 			return err
 		}
 	}
-	cmd := exec.Command(server, "-D", p.data(), "-c", "listen_addresses=", "-c", "unix_socket_directories=.", "-c", "wal_level=logical", "-c", "synchronous_commit=off",
+	cmd := exec.Command(server, "-D", filepath.Base(p.data()), "-c", "listen_addresses=", "-c", "unix_socket_directories=.", "-c", "wal_level=logical", "-c", "synchronous_commit=off",
 		"-c", "shared_buffers=32MB", "-c", "max_connections=200")
-	cmd.SysProcAttr = unprivileged()
+	if cmd.SysProcAttr, err = unprivileged(p.dir); err != nil {
+		return err
+	}
+	cmd.Dir = p.dir
 	return daemon(ctx, cmd, filepath.Join(p.dir, "log"), postgresReady, syscall.SIGINT, func() error { return p.prepare(ctx, password) }, up)
 }
 
