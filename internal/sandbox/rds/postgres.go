@@ -55,24 +55,16 @@ func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 	if probe.Run() == nil {
 		return &attr, nil
 	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}, handOver(dir)
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, AmbientCaps: []uintptr{capSearch}}, handOver(dir)
 }
 
-// nobody is Debian's user of that name, and its group.
-const nobody = 65534
+const (
+	nobody    = 65534 // Debian's user of that name, and its group
+	capSearch = 2     // CAP_DAC_READ_SEARCH: to pass through the directories above its own
+)
 
-// handOver gives a server's directory to nobody, and lets everybody pass, not
-// look, through those of the sandbox above it.
+// handOver gives a server's directory to nobody.
 func handOver(dir string) error {
-	for above, n := filepath.Dir(dir), 0; n < 3; above, n = filepath.Dir(above), n+1 {
-		info, err := os.Stat(above)
-		if err != nil {
-			return err
-		}
-		if err := os.Chmod(above, info.Mode().Perm()|0o011); err != nil {
-			return err
-		}
-	}
 	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -91,16 +83,19 @@ func (p *postgres) run(ctx context.Context, password string, up func()) error {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return err
 	}
+	data, err := filepath.Abs(p.data())
+	if err != nil {
+		return err
+	}
 	if password != "" {
 		install, err := find("initdb", "postgresql", debian)
 		if err != nil {
 			return err
 		}
-		cmd := exec.CommandContext(ctx, install, "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username="+postgresAdmin, "-D", filepath.Base(p.data()))
+		cmd := exec.CommandContext(ctx, install, "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username="+postgresAdmin, "-D", data)
 		if cmd.SysProcAttr, err = unprivileged(p.dir); err != nil {
 			return err
 		}
-		cmd.Dir = p.dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("make the files of PostgreSQL: %w: %s", err, out)
 		}
@@ -108,12 +103,11 @@ func (p *postgres) run(ctx context.Context, password string, up func()) error {
 			return err
 		}
 	}
-	cmd := exec.Command(server, "-D", filepath.Base(p.data()), "-c", "listen_addresses=", "-c", "unix_socket_directories=.", "-c", "wal_level=logical", "-c", "synchronous_commit=off",
+	cmd := exec.Command(server, "-D", data, "-c", "listen_addresses=", "-c", "unix_socket_directories=.", "-c", "wal_level=logical", "-c", "synchronous_commit=off",
 		"-c", "shared_buffers=32MB", "-c", "max_connections=200")
 	if cmd.SysProcAttr, err = unprivileged(p.dir); err != nil {
 		return err
 	}
-	cmd.Dir = p.dir
 	return daemon(ctx, cmd, filepath.Join(p.dir, "log"), postgresReady, syscall.SIGINT, func() error { return p.prepare(ctx, password) }, up)
 }
 
