@@ -314,7 +314,8 @@ func (q *Queue) cancelled(ctx context.Context, a *active, err error) {
 		kind, err = f.Type, f.Err
 	}
 	message := "type:" + kind + "; msg:" + sqlerr.From(err).Error()
-	if sqlerr.From(err).Kind == sqlerr.Internal {
+	if sqlerr.From(err).Kind == sqlerr.Internal { // clients see no more of these than where to look
+		message = fmt.Sprintf("type:%s; msg:internal error: the server's log tells it under job %d", kind, a.ID)
 		q.o.Log.Error("job failed", "job", a.ID, "label", a.Label, "error", err)
 	}
 	if err := q.move(context.WithoutCancel(ctx), a, Cancelled, strings.TrimSpace(message)); err != nil {
@@ -371,7 +372,7 @@ func (q *Queue) Cancel(ctx context.Context, db, label string) error {
 	}
 }
 
-// Prioritize changes the priority of a job that has not ended.
+// Prioritize changes the priority of a job that has not ended, until a restart.
 func (q *Queue) Prioritize(ctx context.Context, db, label string, p Priority) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
