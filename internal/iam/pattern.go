@@ -13,6 +13,10 @@ type pattern struct {
 	head  string // the literal text at the start
 	elems []elem // what follows it
 	fold  bool   // letters match in either case
+	// end is the last byte of head with the bits of mask set, 0 where it
+	// tells nothing. ARNs differ towards the end, if at all, so that one byte
+	// turns most texts away.
+	end, mask byte
 }
 
 type elemKind uint8
@@ -75,7 +79,30 @@ func compilePattern(text string, syn syntax) pattern {
 	if len(p.elems) > 0 && p.elems[0].kind == literal {
 		p.head, p.elems = p.elems[0].text, p.elems[1:]
 	}
+	p.screen()
 	return p
+}
+
+// screen prepares may. Letters of either case differ in the bit of 0x20; a
+// text that folds to ASCII of its own length is ASCII itself, so that only
+// other heads must go without.
+func (p *pattern) screen() {
+	p.end, p.mask = 0, 0
+	n := len(p.head)
+	switch {
+	case n == 0:
+	case !p.fold:
+		p.end = p.head[n-1]
+	case strings.IndexFunc(p.head, func(r rune) bool { return r >= utf8.RuneSelf }) < 0:
+		p.mask = 0x20
+		p.end = p.head[n-1] | p.mask
+	}
+}
+
+// may tells at the cost of one byte whether s can match.
+func (p *pattern) may(s string) bool {
+	n := len(p.head)
+	return len(s) >= n && (p.end == 0 || s[n-1]|p.mask == p.end)
 }
 
 // parseVariable reads ${key}, ${key, 'default'} or an escape ${*}, ${?}, ${$}
@@ -111,14 +138,7 @@ func parseVariable(text string) (e elem, n int) {
 // default matches nothing.
 func (p *pattern) match(s string, ctx Context) bool {
 	n := len(p.head)
-	if len(s) < n {
-		return false
-	}
-	if p.fold {
-		if s[:n] != p.head && !strings.EqualFold(s[:n], p.head) {
-			return false
-		}
-	} else if n > 0 && s[n-1] != p.head[n-1] || s[:n] != p.head { // ARNs differ towards the end, if at all
+	if !p.may(s) || s[:n] != p.head && (!p.fold || !strings.EqualFold(s[:n], p.head)) {
 		return false
 	}
 	switch {
@@ -207,7 +227,8 @@ func (p *pattern) always() bool {
 type arnPattern struct {
 	any bool // the bare "*"
 	// whole matches the text at once, with parts nil, where the first five
-	// parts are literal: then no wildcard can cross a colon that counts.
+	// parts are literal: then no wildcard can cross a colon that counts. It is
+	// empty where it is not used, which every text may match.
 	whole pattern
 	// parts are all six; a part that the pattern lacks is "*" (Assumed).
 	parts *[6]pattern
@@ -230,6 +251,7 @@ func compileARN(text string, variables, headVariables bool) arnPattern {
 	if plain {
 		whole := parts[5]
 		whole.head = strings.Join(texts[:5], ":") + ":" + whole.head
+		whole.screen()
 		return arnPattern{whole: whole}
 	}
 	return arnPattern{any: len(texts) == 1 && parts[0].always(), parts: parts}

@@ -286,7 +286,7 @@ func (l *layer) read(q *query) (g grant, deny bool) {
 
 func (r *rule) covers(action string) bool {
 	for i := range r.actions {
-		if r.actions[i].match(action, nil) {
+		if p := &r.actions[i]; p.may(action) && p.match(action, nil) {
 			return !r.notAction
 		}
 	}
@@ -302,7 +302,7 @@ func (r *rule) reaches(q *query) grant {
 
 func (r *rule) on(q *query) bool {
 	for i := range r.resources {
-		if r.resources[i].match(&q.resource, q.r.Context) {
+		if p := &r.resources[i]; p.whole.may(q.resource.text) && p.match(&q.resource, q.r.Context) {
 			return !r.notResource
 		}
 	}
