@@ -68,6 +68,13 @@ type rdsAnswer struct {
 		Address string `xml:"Endpoint>Address"`
 		Port    string `xml:"Endpoint>Port"`
 	} `xml:"DescribeDBInstancesResult>DBInstances>DBInstance"`
+	Clusters []struct {
+		ID       string `xml:"DbClusterResourceId"`
+		Status   string
+		Endpoint string
+		Reader   string `xml:"ReaderEndpoint"`
+		Port     string
+	} `xml:"DescribeDBClustersResult>DBClusters>DBCluster"`
 }
 
 // makeDatabase makes an instance and waits until it is there.

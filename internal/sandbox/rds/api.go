@@ -35,8 +35,8 @@ type call struct {
 }
 
 var operations = map[string]operation{
-	"CreateDBInstance": {instance, "DBInstanceIdentifier DBInstanceClass Engine MasterUsername MasterUserPassword",
-		"EngineVersion DBName AllocatedStorage Port EnableIAMDatabaseAuthentication", (*call).create},
+	"CreateDBInstance": {instance, "DBInstanceIdentifier DBInstanceClass Engine",
+		"MasterUsername MasterUserPassword EngineVersion DBName AllocatedStorage Port EnableIAMDatabaseAuthentication DBClusterIdentifier", (*call).create},
 	"ModifyDBInstance":    {instance, "DBInstanceIdentifier", "EnableIAMDatabaseAuthentication ApplyImmediately", (*call).modify},
 	"DescribeDBInstances": {instance, "", "DBInstanceIdentifier MaxRecords Marker", (*call).describe},
 	"DeleteDBInstance":    {instance, "DBInstanceIdentifier", "SkipFinalSnapshot DeleteAutomatedBackups", (*call).delete},
@@ -101,7 +101,15 @@ func (s *Service) Needs(c *sandbox.Call) ([]sandbox.Need, error) {
 	if name == "" {
 		name = "*"
 	}
-	return []sandbox.Need{{Action: c.Action, Resource: iam.Resource{ARN: arnOf(c.Region, q.account, op.kind, name), Account: q.account}}}, nil
+	needs := []sandbox.Need{q.need(op.kind, name)}
+	if of := form.Get("DBClusterIdentifier"); op.kind == instance && of != "" { // CreateDBInstance names both ("Actions, resources, and condition keys for Amazon RDS")
+		needs = append(needs, q.need(cluster, strings.ToLower(of)))
+	}
+	return needs, nil
+}
+
+func (q *call) need(kind, name string) sandbox.Need {
+	return sandbox.Need{Action: q.Action, Resource: iam.Resource{ARN: arnOf(q.Region, q.account, kind, name), Account: q.account}}
 }
 
 // Serve carries out the operation.
@@ -131,6 +139,7 @@ type instanceXML struct {
 	Engine                           string
 	EngineVersion                    string
 	MasterUsername                   string
+	DBClusterIdentifier              string       `xml:",omitempty"`
 	DBName                           string       `xml:",omitempty"`
 	Endpoint                         *endpointXML `xml:",omitempty"`
 	AllocatedStorage                 int
@@ -149,9 +158,17 @@ type clusterXML struct {
 	MasterUsername                   string
 	DatabaseName                     string `xml:",omitempty"`
 	Endpoint                         string
+	ReaderEndpoint                   string
 	Port                             int
 	ClusterCreateTime                string
 	IAMDatabaseAuthenticationEnabled bool
+	DBClusterMembers                 []memberXML `xml:"DBClusterMembers>DBClusterMember"`
+}
+
+type memberXML struct {
+	DBInstanceIdentifier string
+	IsClusterWriter      bool
+	PromotionTier        int
 }
 
 // one is the answer about one database; many about a list.
@@ -175,23 +192,27 @@ type clusters struct {
 func (d *database) shape(state string) one {
 	created := d.Created.UTC().Format(time.RFC3339)
 	if d.Kind == cluster {
-		return one{DBCluster: &clusterXML{d.Name, d.arn(), d.ID, state, d.Engine, d.Version, d.User, d.Initial, host, d.Port, created, d.IAM}}
+		x := &clusterXML{DBClusterIdentifier: d.Name, DBClusterArn: d.arn(), DbClusterResourceId: d.ID, Status: state, Engine: d.Engine, EngineVersion: d.Version,
+			MasterUsername: d.User, DatabaseName: d.Initial, Endpoint: host, ReaderEndpoint: readerHost, Port: d.Port, ClusterCreateTime: created,
+			IAMDatabaseAuthenticationEnabled: d.IAM}
+		if d.Member != "" {
+			x.DBClusterMembers = []memberXML{{d.Member, true, 1}}
+		}
+		return one{DBCluster: x}
 	}
-	x := &instanceXML{DBInstanceIdentifier: d.Name, DBInstanceArn: d.arn(), DbiResourceId: d.ID, DBInstanceClass: d.Class, DBInstanceStatus: state,
+	x := &instanceXML{DBInstanceIdentifier: d.Name, DBInstanceArn: d.arn(), DbiResourceId: d.ID, DBInstanceClass: d.Class, DBInstanceStatus: state, DBClusterIdentifier: d.Cluster,
 		Engine: d.Engine, EngineVersion: d.Version, MasterUsername: d.User, DBName: d.Initial, AllocatedStorage: d.Storage,
 		InstanceCreateTime: created, IAMDatabaseAuthenticationEnabled: d.IAM, CACertificateIdentifier: "lakeport-sandbox"}
 	if state != "creating" {
 		x.Endpoint = &endpointXML{host, d.Port}
+		if d.Cluster != "" {
+			x.Endpoint.Address = memberHost
+		}
 	}
 	return one{DBInstance: x}
 }
 
 func (q *call) create() (any, error) {
-	engine, ok := engines[q.form.Get("Engine")]
-	if !ok || !slices.Contains(strings.Fields(engine.kinds), q.kind) {
-		return nil, fault(400, "InvalidParameterValue", "The sandbox has no engine %s of this kind: it runs real servers, which are %s.",
-			q.form.Get("Engine"), strings.Join(slices.Sorted(maps.Keys(engines)), ", "))
-	}
 	if old, err := q.byARN(arnOf(q.Region, q.account, q.kind, q.name)); err != nil {
 		return nil, err
 	} else if old != nil {
@@ -199,6 +220,20 @@ func (q *call) create() (any, error) {
 			return nil, fault(400, "DBClusterAlreadyExistsFault", "DB Cluster already exists")
 		}
 		return nil, fault(400, "DBInstanceAlreadyExists", "DB instance already exists")
+	}
+	if q.kind == instance && q.form.Get("DBClusterIdentifier") != "" {
+		return q.join()
+	}
+	engine, ok := engines[q.form.Get("Engine")]
+	switch {
+	case ok && engine.kinds == cluster && q.kind == instance:
+		return nil, fault(400, "InvalidParameterCombination", "An instance of %s is a member of a cluster: the sandbox needs DBClusterIdentifier.", q.form.Get("Engine"))
+	case !ok || engine.kinds != q.kind:
+		return nil, fault(400, "InvalidParameterValue", "The sandbox has no engine %s of this kind: it runs real servers, which are %s.",
+			q.form.Get("Engine"), strings.Join(slices.Sorted(maps.Keys(engines)), ", "))
+	}
+	if err := query.Check(q.form, rules).Required("MasterUsername", "MasterUserPassword").Err(); err != nil {
+		return nil, err
 	}
 	d := &database{Kind: q.kind, Name: q.name, Account: q.account, Region: q.Region, ID: newID(q.kind), Engine: q.form.Get("Engine"), Version: q.form.Get("EngineVersion"),
 		Class: q.form.Get("DBInstanceClass"), User: q.form.Get("MasterUsername"), Initial: q.form.Get("DBName") + q.form.Get("DatabaseName"), Storage: 20,
@@ -221,23 +256,26 @@ func (q *call) create() (any, error) {
 	return d.shape("creating"), nil
 }
 
-func (q *call) find() (*database, error) {
-	d, err := q.byARN(arnOf(q.Region, q.account, q.kind, q.name))
+func (q *call) find(kind, name string) (*database, error) {
+	d, err := q.byARN(arnOf(q.Region, q.account, kind, name))
 	if err == nil && d == nil {
-		if q.kind == cluster {
-			return nil, fault(404, "DBClusterNotFoundFault", "DBCluster %s not found.", q.name)
+		if kind == cluster {
+			return nil, fault(404, "DBClusterNotFoundFault", "DBCluster %s not found.", name)
 		}
-		return nil, fault(404, "DBInstanceNotFound", "DBInstance %s not found.", q.name)
+		return nil, fault(404, "DBInstanceNotFound", "DBInstance %s not found.", name)
 	}
 	return d, err
 }
 
 func (q *call) modify() (any, error) {
-	d, err := q.find()
+	d, err := q.find(q.kind, q.name)
 	if err != nil {
 		return nil, err
 	}
 	if v := q.form.Get("EnableIAMDatabaseAuthentication"); v != "" {
+		if d.Cluster != "" {
+			return nil, ofCluster("IAM database authentication")
+		}
 		// Without ApplyImmediately the change waits for a maintenance window,
 		// which never comes here.
 		if q.form.Get("ApplyImmediately") != "true" {
@@ -245,7 +283,22 @@ func (q *call) modify() (any, error) {
 		}
 		d.IAM = v == "true"
 	}
-	return d.shape(q.state(d.ID)), q.save(d)
+	if err := q.save(d); err != nil {
+		return nil, err
+	}
+	return q.told(d)
+}
+
+// told is a database as it now stands.
+func (q *call) told(d *database) (one, error) {
+	if d.Cluster == "" {
+		return d.shape(q.state(d.ID)), nil
+	}
+	of, err := q.find(cluster, d.Cluster)
+	if err != nil {
+		return one{}, err
+	}
+	return d.within(of).shape(q.state(of.ID)), nil
 }
 
 func (q *call) describe() (any, error) {
@@ -254,7 +307,7 @@ func (q *call) describe() (any, error) {
 		return nil, err
 	}
 	if q.name != "" {
-		d, err := q.find()
+		d, err := q.find(q.kind, q.name)
 		if err != nil {
 			return nil, err
 		}
@@ -269,27 +322,36 @@ func (q *call) describe() (any, error) {
 	if len(all) > limit {
 		all, marker = all[:limit], all[limit-1].Name
 	}
-	if q.kind == cluster {
-		out := clusters{Marker: marker}
-		for _, d := range all {
-			out.DBClusters = append(out.DBClusters, d.shape(q.state(d.ID)).DBCluster)
-		}
-		return out, nil
-	}
-	out := instances{Marker: marker}
+	some, list := clusters{Marker: marker}, instances{Marker: marker}
 	for _, d := range all {
-		out.DBInstances = append(out.DBInstances, d.shape(q.state(d.ID)).DBInstance)
+		x, err := q.told(d)
+		if err != nil {
+			return nil, err
+		}
+		if q.kind == cluster {
+			some.DBClusters = append(some.DBClusters, x.DBCluster)
+		} else {
+			list.DBInstances = append(list.DBInstances, x.DBInstance)
+		}
 	}
-	return out, nil
+	if q.kind == cluster {
+		return some, nil
+	}
+	return list, nil
 }
 
 func (q *call) delete() (any, error) {
-	if q.form.Get("SkipFinalSnapshot") != "true" {
-		return nil, fault(400, "InvalidParameterCombination", "The sandbox takes no snapshots: set SkipFinalSnapshot to true.")
-	}
-	d, err := q.find()
+	d, err := q.find(q.kind, q.name)
 	if err != nil {
 		return nil, err
+	}
+	switch {
+	case d.Cluster != "":
+		return q.leave(d)
+	case d.Member != "":
+		return nil, fault(400, "InvalidDBClusterStateFault", "Cluster cannot be deleted, it still contains DB instances in non-deleting state.")
+	case q.form.Get("SkipFinalSnapshot") != "true":
+		return nil, fault(400, "InvalidParameterCombination", "The sandbox takes no snapshots: set SkipFinalSnapshot to true.")
 	}
 	if err := q.remove(d); err != nil {
 		return nil, err

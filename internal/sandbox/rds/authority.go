@@ -57,7 +57,7 @@ func openAuthority(dir string) (*authority, error) {
 		return nil, err
 	}
 	leaf := template(host)
-	leaf.DNSNames, leaf.IPAddresses = []string{"localhost"}, []net.IP{net.ParseIP(host)}
+	leaf.DNSNames, leaf.IPAddresses = []string{"localhost"}, []net.IP{net.ParseIP(host), net.ParseIP(readerHost), net.ParseIP(memberHost)}
 	leaf.KeyUsage, leaf.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, pair.PrivateKey)
 	if err != nil {

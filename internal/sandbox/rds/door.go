@@ -19,7 +19,8 @@ import (
 // door decides who may log in to one database by a token.
 type door struct {
 	*Service
-	db *database
+	db       *database
+	endpoint string // the host and port that the client has come to, and its token is made for
 }
 
 // How long a token lives, and how far its time may lie ahead ("IAM database
@@ -73,8 +74,8 @@ func (d *door) check(user, token string) (*sandbox.Call, error) {
 		return call, fmt.Errorf("the token is for the action %q, not connect", q.Get("Action"))
 	case q.Get("DBUser") != user:
 		return call, fmt.Errorf("the token is for the user %q, the login for %q", q.Get("DBUser"), user)
-	case u.Host != d.db.endpoint() || u.Path != "/" && u.Path != "":
-		return call, fmt.Errorf("the token is for %s, the endpoint is %s", u.Host, d.db.endpoint())
+	case u.Host != d.endpoint || u.Path != "/" && u.Path != "":
+		return call, fmt.Errorf("the token is for %s, the endpoint is %s", u.Host, d.endpoint)
 	case result.Service != "rds-db" || result.Region != d.db.Region:
 		return call, fmt.Errorf("the token is scoped to %s in %s, the database is in %s", result.Service, result.Region, d.db.Region)
 	case result.Lifetime > maxLifetime:

@@ -26,7 +26,9 @@ type engine interface {
 }
 
 // engines are the servers behind RDS's names of engines. PostgreSQL stands in
-// for the Aurora that is compatible with it.
+// for the Aurora that is compatible with it, and MariaDB for the one that is
+// compatible with MySQL, of which there is no server to be had: what a MySQL
+// client does otherwise with MariaDB it does otherwise here.
 var engines = map[string]struct {
 	version string // told where the caller names none
 	kinds   string
@@ -34,6 +36,7 @@ var engines = map[string]struct {
 }{
 	"mariadb":           {"10.11.8", instance, func(d *database, dir string) engine { return &mariadb{db: d, dir: dir} }},
 	"postgres":          {"15.8", instance, func(d *database, dir string) engine { return &postgres{db: d, dir: dir} }},
+	"aurora-mysql":      {"10.11.8", cluster, func(d *database, dir string) engine { return &mariadb{db: d, dir: dir} }},
 	"aurora-postgresql": {"15.8", cluster, func(d *database, dir string) engine { return &postgres{db: d, dir: dir} }},
 }
 

@@ -47,12 +47,12 @@ type Service struct {
 
 // running is a database whose front listens.
 type running struct {
-	listener net.Listener
-	engine   engine
-	up       chan struct{} // closed when the engine answers or has failed
-	err      error         // why it failed; valid once up is closed
-	stop     context.CancelFunc
-	work     sync.WaitGroup
+	listeners []net.Listener // by the addresses of the database
+	engine    engine
+	up        chan struct{} // closed when the engine answers or has failed
+	err       error         // why it failed; valid once up is closed
+	stop      context.CancelFunc
+	work      sync.WaitGroup
 }
 
 // Kinds of database, as their ARNs spell them.
@@ -65,6 +65,8 @@ const (
 type database struct {
 	Kind, Name, Account, Region string
 	ID                          string // the resource id that policies name
+	Cluster                     string `json:",omitempty"` // of an instance: the cluster whose server it is
+	Member                      string `json:",omitempty"` // of a cluster: its instance
 	Engine, Version, Class      string
 	User, Initial               string // the master user, the first database
 	Port, Storage               int
@@ -79,11 +81,21 @@ func arnOf(region, account, kind, name string) string {
 	return strings.Join([]string{"arn:aws:rds", region, account, kind, name}, ":")
 }
 
-// host is where the fronts listen and what their certificate is for.
-const host = "127.0.0.1"
+// Where the fronts listen and what their certificate is for. The endpoints of
+// a cluster share a port; where AWS gives them names, they differ by address.
+const (
+	host       = "127.0.0.1" // of an instance by itself, and of a cluster: its writer
+	readerHost = "127.0.0.2"
+	memberHost = "127.0.0.3" // of the instance in a cluster
+)
 
-// endpoint is the host and port that a token is made for.
-func (d *database) endpoint() string { return fmt.Sprintf("%s:%d", host, d.Port) }
+// hosts lists the addresses that lead to the database's server.
+func (d *database) hosts() []string {
+	if d.Kind == cluster {
+		return []string{host, readerHost, memberHost}
+	}
+	return []string{host}
+}
 
 var bucketName = []byte("rds")
 
@@ -113,6 +125,9 @@ func Open(o Options) (*Service, error) {
 		return nil, err
 	}
 	for _, d := range all {
+		if d.Cluster != "" {
+			continue
+		}
 		if err := s.start(d, ""); err != nil { // its port may be another's by now; the rest of AWS is there all the same
 			s.log.Error("database stays stopped", "database", d.Name, "error", err)
 		}
@@ -134,21 +149,48 @@ func (s *Service) Close() error {
 
 func (r *running) close() {
 	r.stop()
-	_ = r.listener.Close()
+	for _, l := range r.listeners {
+		_ = l.Close()
+	}
 	r.work.Wait()
+}
+
+// listen opens one port at all hosts. Where any will do it tries several, for
+// one that is free here may be taken there.
+func listen(hosts []string, port int) (list []net.Listener, err error) {
+	for range 20 {
+		at := port
+		for _, h := range hosts {
+			l, failed := net.Listen("tcp", fmt.Sprintf("%s:%d", h, at))
+			if err = failed; err != nil {
+				break
+			}
+			list, at = append(list, l), l.Addr().(*net.TCPAddr).Port
+		}
+		if err == nil {
+			return list, nil
+		}
+		for _, l := range list {
+			_ = l.Close()
+		}
+		if list = nil; port != 0 {
+			break
+		}
+	}
+	return nil, err
 }
 
 // start listens for the database and brings its engine up behind that.
 // password is the master's of a new one, else empty.
 func (s *Service) start(d *database, password string) error {
-	l, err := net.Listen("tcp", d.endpoint())
+	listeners, err := listen(d.hosts(), d.Port)
 	if err != nil {
 		return fmt.Errorf("listen for database %s: %w", d.Name, err)
 	}
-	d.Port = l.Addr().(*net.TCPAddr).Port
+	d.Port = listeners[0].Addr().(*net.TCPAddr).Port
 	ctx, stop := context.WithCancel(context.Background())
 	e := newEngine(d, filepath.Join(s.dir, d.ID))
-	r := &running{listener: l, engine: e, up: make(chan struct{}), stop: stop}
+	r := &running{listeners: listeners, engine: e, up: make(chan struct{}), stop: stop}
 	s.mu.Lock()
 	s.running[d.ID] = r
 	s.mu.Unlock()
@@ -165,14 +207,17 @@ func (s *Service) start(d *database, password string) error {
 			close(r.up)
 		}
 	})
-	r.work.Go(func() { s.accept(ctx, d.ID, d.arn(), r) })
+	for _, l := range listeners {
+		r.work.Go(func() { s.accept(ctx, d.ID, d.arn(), r, l) })
+	}
 	return nil
 }
 
-// accept serves clients until the listener closes.
-func (s *Service) accept(ctx context.Context, id, arn string, r *running) {
+// accept serves clients until the listener closes. A cluster without an
+// instance has nobody who would.
+func (s *Service) accept(ctx context.Context, id, arn string, r *running, l net.Listener) {
 	for {
-		conn, err := r.listener.Accept()
+		conn, err := l.Accept()
 		if err != nil {
 			return
 		}
@@ -185,10 +230,10 @@ func (s *Service) accept(ctx context.Context, id, arn string, r *running) {
 				return
 			}
 			d, err := s.byARN(arn)
-			if err != nil || d == nil || d.ID != id || r.err != nil {
+			if err != nil || d == nil || d.ID != id || r.err != nil || d.Kind == cluster && d.Member == "" {
 				return
 			}
-			if err := r.engine.serve(ctx, conn, &door{s, d}); err != nil && ctx.Err() == nil {
+			if err := r.engine.serve(ctx, conn, &door{s, d, l.Addr().String()}); err != nil && ctx.Err() == nil {
 				s.log.Info("connection to a database ended", "database", d.Name, "error", err)
 			}
 		})
@@ -274,13 +319,20 @@ func (s *Service) list(region, account, kind string) (all []*database, err error
 	return all, err
 }
 
-// save stores a record; remove is for one that is gone.
-func (s *Service) save(d *database) error {
-	text, err := json.Marshal(d)
-	if err != nil {
-		return err
-	}
-	return s.server.DB().Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketName).Put([]byte(d.arn()), text) })
+// save stores records, all or none; remove is for one that is gone.
+func (s *Service) save(all ...*database) error {
+	return s.server.DB().Update(func(tx *bbolt.Tx) error {
+		for _, d := range all {
+			text, err := json.Marshal(d)
+			if err == nil {
+				err = tx.Bucket(bucketName).Put([]byte(d.arn()), text)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (s *Service) remove(d *database) error {
