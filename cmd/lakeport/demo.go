@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,10 +28,14 @@ func demoCommand() *cobra.Command {
 			if len(args) > 0 {
 				chapter = args[0]
 			}
-			if err := demo.Check(chapter); err != nil {
+			chapters, err := demo.Chapters(chapter)
+			if err != nil {
 				return err
 			}
-			return runDemo(cmd, chapter, o, exit)
+			if err = runDemo(cmd, chapters, o, exit); cmd.Context().Err() != nil {
+				return nil // Ctrl-C is how a demo ends
+			}
+			return err
 		},
 	}
 	o.flags(cmd, "")
@@ -40,64 +44,126 @@ func demoCommand() *cobra.Command {
 	return cmd
 }
 
-func runDemo(cmd *cobra.Command, chapter string, o options, exit bool) (err error) {
-	started := time.Now()
-	ctx := cmd.Context()
-	scratch, err := os.MkdirTemp("", "lakeport-demo-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(scratch)
-	if o.data == "" {
-		o.data = filepath.Join(scratch, "data")
-	}
-	// Ports that are taken must not stop a demo.
-	for flag, addr := range map[string]*string{"mysql": &o.mysql, "aws": &o.aws} {
-		if !cmd.Flags().Changed(flag) {
-			*addr = free(*addr)
-		}
-	}
-	key, secret := "AKIA"+rand.Text()[:16], rand.Text()+rand.Text()[:14]
-	o.sandbox, o.world = true, filepath.Join(scratch, "world.json")
-	if err := writeWorld(o.world, key, secret); err != nil {
-		return err
-	}
-	s, err := start(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.drain)
-		defer cancel()
-		if cerr := s.shutdown(ctx); err == nil {
-			err = cerr
-		}
-	}()
-	files := filepath.Join(scratch, "trips")
-	if err := os.Mkdir(files, 0o700); err != nil {
-		return err
-	}
-	do := demo.Options{
-		MySQL: s.mysql.Addr().String(), AWS: s.awsURL, AccessKey: key, SecretKey: secret,
-		Dir: files, Started: started, Out: cmd.OutOrStdout(), Width: 100,
-	}
+// runDemo tells chapters one after the other, each on a server of its own; the
+// last one's stays up.
+func runDemo(cmd *cobra.Command, chapters []string, o options, exit bool) error {
+	do := demo.Options{Started: time.Now(), Out: cmd.OutOrStdout(), Width: 100}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		do.Terminal = true
 		if w, _, err := term.GetSize(fd); err == nil && w > 0 {
 			do.Width = w
 		}
 	}
-	if err := demo.Run(ctx, chapter, do); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
+	if err := forgetAWS(); err != nil {
 		return err
 	}
-	if exit {
-		return nil
+	// Ports that are taken must not stop a demo.
+	for flag, addr := range map[string]*string{"mysql": &o.mysql, "pg": &o.pg, "aws": &o.aws} {
+		if *addr == "" {
+			*addr = "127.0.0.1:5439"
+		}
+		if !cmd.Flags().Changed(flag) {
+			*addr = free(*addr)
+		}
 	}
-	demo.Goodbye(do)
-	<-ctx.Done()
+	var total demo.Tally
+	for i, chapter := range chapters {
+		own := o
+		if o.data != "" && len(chapters) > 1 {
+			own.data = filepath.Join(o.data, chapter)
+		}
+		err := tellChapter(cmd.Context(), chapter, own, do, func(do demo.Options, t demo.Tally) {
+			if total = total.Add(t); i < len(chapters)-1 {
+				return
+			}
+			if i > 0 {
+				demo.End(do, total)
+			}
+			if !exit {
+				demo.Goodbye(do)
+				<-cmd.Context().Done()
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellChapter tells one chapter on a server of its own, which is up until
+// after returns.
+func tellChapter(ctx context.Context, chapter string, o options, do demo.Options, after func(demo.Options, demo.Tally)) (err error) {
+	do, stop, err := demoServer(ctx, o, do)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if serr := stop(); err == nil {
+			err = serr
+		}
+	}()
+	do.Fresh = func(ctx context.Context) (demo.Options, func() error, error) {
+		other := o
+		other.data, other.mysql, other.pg, other.aws = "", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+		return demoServer(ctx, other, do)
+	}
+	told, err := demo.Run(ctx, chapter, do)
+	if err == nil {
+		after(do, told)
+	}
+	return err
+}
+
+// demoServer starts a server with a world of its own, and gives do with where
+// it is. stop ends it and removes what it left.
+func demoServer(ctx context.Context, o options, do demo.Options) (_ demo.Options, stop func() error, err error) {
+	scratch, err := os.MkdirTemp("", "lakeport-demo-")
+	if err != nil {
+		return do, nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(scratch)
+		}
+	}()
+	if o.data == "" {
+		o.data = filepath.Join(scratch, "data")
+	}
+	do.World, do.Dir = demo.NewWorld(), filepath.Join(scratch, "files")
+	if err := os.Mkdir(do.Dir, 0o700); err != nil {
+		return do, nil, err
+	}
+	o.sandbox, o.world = true, filepath.Join(scratch, "world.json")
+	if err := writeWorld(o.world, do.World); err != nil {
+		return do, nil, err
+	}
+	s, err := start(ctx, o)
+	if err != nil {
+		return do, nil, err
+	}
+	do.MySQL, do.Postgres, do.AWS, do.Trust = s.mysql.Addr().String(), s.pg.String(), s.awsURL, s.trust
+	return do, func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.drain)
+		defer cancel()
+		return errors.Join(s.shutdown(ctx), os.RemoveAll(scratch))
+	}, nil
+}
+
+// forgetAWS keeps the machine's own AWS settings out of the story.
+func forgetAWS() error {
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "AWS_") {
+			if err := os.Unsetenv(name); err != nil {
+				return err
+			}
+		}
+	}
+	for name, value := range map[string]string{"AWS_REGION": demo.Region, "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull} {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -109,13 +175,8 @@ func free(addr string) string {
 	return addr[:strings.LastIndex(addr, ":")] + ":0"
 }
 
-// writeWorld writes the demo's account: a root key, and a host whose instance
-// profile is made later, by the demo itself.
-func writeWorld(path, key, secret string) error {
-	world := map[string]any{
-		"accounts": map[string]any{demo.Account: map[string]any{"root": map[string]string{"access_key_id": key, "secret_access_key": secret}}},
-		"host":     map[string]string{"account": demo.Account, "instance_profile": demo.InstanceProfile},
-	}
+// writeWorld writes the world file of a chapter.
+func writeWorld(path string, world demo.World) error {
 	text, err := json.MarshalIndent(world, "", "  ")
 	if err != nil {
 		return err

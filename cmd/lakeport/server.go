@@ -39,8 +39,10 @@ import (
 // the opposite one.
 type server struct {
 	mysql     *mysql.Server
+	pg        net.Addr // nil: not served
 	addresses []string // name=address pairs of the ready line
 	awsURL    string
+	trust     string // where the certificates of the sandbox's databases are had
 	roles     string // where sessions of attached roles are had; empty: nowhere
 	closers   []func(context.Context) error
 	clock     func() time.Time // of the sandbox; nil: the real one
@@ -106,7 +108,8 @@ func start(ctx context.Context, o options) (s *server, err error) {
 		if pgListener, err = net.Listen("tcp", o.pg); err != nil {
 			return s, errors.Join(fmt.Errorf("listen for PostgreSQL: %w", err), l.Close())
 		}
-		s.addresses = append(s.addresses, "pg="+pgListener.Addr().String())
+		s.pg = pgListener.Addr()
+		s.addresses = append(s.addresses, "pg="+s.pg.String())
 	}
 	endpoints := map[string]string{}
 	s.roles = o.roles
@@ -184,7 +187,7 @@ func (s *server) startSandbox(o options, log *slog.Logger) (map[string]string, e
 		return nil, err
 	}
 	s.useRoles(o, sb, roles)
-	if _, err = s.serveHTTP("rds", "127.0.0.1:0", databases.Trust()); err != nil {
+	if s.trust, err = s.serveHTTP("rds", "127.0.0.1:0", databases.Trust()); err != nil {
 		return nil, err
 	}
 	s.clock = sb.Now

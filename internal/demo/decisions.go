@@ -2,24 +2,19 @@ package demo
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // decisions reads the sandbox's decision log.
 type decisions struct {
-	url         string
-	credentials aws.CredentialsProvider
+	aws aws.Config
 }
 
 // decision is what the demo tells of an entry.
@@ -31,19 +26,11 @@ type decision struct {
 }
 
 func (d *decisions) get(ctx context.Context, query string, out any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+"/_lakeport/decisions?"+query, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, *d.aws.BaseEndpoint+"/_lakeport/decisions?"+query, nil)
 	if err != nil {
 		return err
 	}
-	creds, err := d.credentials.Retrieve(ctx)
-	if err != nil {
-		return err
-	}
-	empty := sha256.Sum256(nil)
-	if err := v4.NewSigner().SignHTTP(ctx, creds, req, hex.EncodeToString(empty[:]), "lakeport", Region, time.Now()); err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := send(ctx, d.aws, "lakeport", req, "")
 	if err != nil {
 		return fmt.Errorf("read the decision log: %w", err)
 	}

@@ -5,69 +5,34 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 const (
-	instanceRole    = "starrocks-ec2"
-	InstanceProfile = "starrocks-ec2" // InstanceProfile is the host's, for the world file.
-	userName        = "starrocks-user"
-	bucket          = "starrocks-taxi"
+	instanceRole = "starrocks-ec2" // also the name of the host's instance profile
+	userName     = "starrocks-user"
+	bucket       = "starrocks-taxi"
+	fileBucket   = "starrocks-test" // of the page's file external tables
+	loadBucket   = "test-bucket"    // of its loads
+	loadRegion   = "us-west-1"
 )
-
-func roleARN(name string) string { return "arn:aws:iam::" + Account + ":role/" + name }
-
-// userKey is the IAM user's access key.
-type userKey struct{ id, secret string }
-
-const trustEC2 = `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}`
-
-// trustRole is the trust policy of "Configure a trust relationship".
-func trustRole(arn string) string {
-	return fmt.Sprintf(`{
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {
-                "AWS": %q
-            },
-            "Action": "sts:AssumeRole"
-        }
-    ]
-}`, arn)
-}
-
-// mayAssume is the instance role's policy of the same section.
-func mayAssume() string {
-	return fmt.Sprintf(`{
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Action": ["sts:AssumeRole"],
-            "Resource": [
-                %q, %q
-            ]
-        }
-    ]
-}`, roleARN("s3_assumed_role"), roleARN("glue_assumed_role"))
-}
 
 // readS3 and readGlue are the data policies of "AWS IAM policies", narrowed to
 // reading.
 const (
 	readS3 = `{"Version": "2012-10-17", "Statement": [
-  {"Sid": "s3", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::` + bucket + `/*"]},
-  {"Sid": "s3list", "Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": ["arn:aws:s3:::` + bucket + `"]}
+  {"Sid": "s3", "Effect": "Allow", "Action": ["s3:GetObject"],
+    "Resource": ["arn:aws:s3:::` + bucket + `/*", "arn:aws:s3:::` + fileBucket + `/*", "arn:aws:s3:::` + loadBucket + `/*"]},
+  {"Sid": "s3list", "Effect": "Allow", "Action": ["s3:ListBucket"],
+    "Resource": ["arn:aws:s3:::` + bucket + `", "arn:aws:s3:::` + fileBucket + `", "arn:aws:s3:::` + loadBucket + `"]}
 ]}`
 	readGlue = `{"Version": "2012-10-17", "Statement": [
   {"Effect": "Allow", "Action": ["glue:GetDatabase", "glue:GetDatabases", "glue:GetPartition", "glue:GetPartitions",
@@ -80,97 +45,57 @@ const (
 )
 
 // prepare makes roles, user, bucket and tables by signed calls.
-func (s *story) prepare(ctx context.Context) (userKey, error) {
+func (s *story) prepare(ctx context.Context) error {
 	s.chapter("Preparations in account " + Account + ", by calls signed with its root key")
-	key, err := s.identities(ctx)
-	if err != nil {
-		return key, fmt.Errorf("prepare identities: %w", err)
+	if err := s.identities(ctx); err != nil {
+		return fmt.Errorf("prepare identities: %w", err)
 	}
 	s.step("iam: role %s with its instance profile, s3_assumed_role, glue_assumed_role, user %s", instanceRole, userName)
 	begin := time.Now()
 	files, err := s.makeTrips(ctx)
 	if err != nil {
-		return key, fmt.Errorf("make the trips: %w", err)
+		return fmt.Errorf("make the trips: %w", err)
 	}
 	size, err := s.upload(ctx, files)
 	if err != nil {
-		return key, fmt.Errorf("upload the trips: %w", err)
+		return fmt.Errorf("upload the trips: %w", err)
 	}
 	s.step("s3: s3://%s: %s trips in %d Parquet files, %.0f MB, made and uploaded in %s", bucket, thousands(trips), len(files), float64(size)/1e6, round(time.Since(begin)))
 	if err := s.register(ctx, files); err != nil {
-		return key, fmt.Errorf("register the tables: %w", err)
+		return fmt.Errorf("register the tables: %w", err)
 	}
 	s.step("glue: table taxi.trips with %d partitions by pickup_month", len(files))
-	return key, nil
+	return nil
 }
 
-func (s *story) identities(ctx context.Context) (key userKey, err error) {
-	c := iam.NewFromConfig(s.aws)
-	calls := []func() error{
-		func() (err error) {
-			_, err = c.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String(instanceRole), AssumeRolePolicyDocument: aws.String(trustEC2)})
-			return err
-		},
-		func() (err error) {
-			_, err = c.CreateInstanceProfile(ctx, &iam.CreateInstanceProfileInput{InstanceProfileName: aws.String(InstanceProfile)})
-			return err
-		},
-		func() (err error) {
-			_, err = c.AddRoleToInstanceProfile(ctx, &iam.AddRoleToInstanceProfileInput{InstanceProfileName: aws.String(InstanceProfile), RoleName: aws.String(instanceRole)})
-			return err
-		},
-	}
+// identities makes the roles and the user of the page, with its two policies,
+// and fills the page's placeholders.
+func (s *story) identities(ctx context.Context) error {
+	a := s.account(ctx, Account)
+	key := a.user(userName)
+	s.secrets = append(s.secrets, key.secret)
+	s.fill = strings.NewReplacer("<cluster_EC2_iam_role_ARN>", roleARN(Account, instanceRole),
+		// The page: the ARNs of several roles stand here, separated by commas.
+		"<s3_assumed_role_ARN>", roleARN(Account, "s3_assumed_role")+`", "`+roleARN(Account, "glue_assumed_role"),
+		"<iam_user_access_key>", key.id, "<iam_user_secret_key>", key.secret)
+	a.host()
 	for _, role := range []string{"s3_assumed_role", "glue_assumed_role", "someone_else"} {
-		calls = append(calls, func() (err error) {
-			trust := trustRole(roleARN(instanceRole))
-			_, err = c.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String(role), AssumeRolePolicyDocument: aws.String(trust)})
-			return err
-		})
+		a.role(role, s.filled("policy-trust"))
 	}
 	for _, p := range []struct{ role, name, document string }{
-		{instanceRole, "assume", mayAssume()}, {instanceRole, "s3", readS3}, {instanceRole, "glue", readGlue}, {instanceRole, "policies", readPolicies},
+		{instanceRole, "assume", s.filled("policy-assume")}, {instanceRole, "s3", readS3}, {instanceRole, "glue", readGlue}, {instanceRole, "policies", readPolicies},
 		{"s3_assumed_role", "s3", readS3}, {"glue_assumed_role", "glue", readGlue},
 	} {
-		calls = append(calls, func() (err error) {
-			_, err = c.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String(p.role), PolicyName: aws.String(p.name), PolicyDocument: aws.String(p.document)})
-			return err
-		})
+		a.rolePolicy(p.role, p.name, p.document)
 	}
-	calls = append(calls, func() (err error) {
-		_, err = c.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String(userName)})
-		return err
-	})
-	for name, document := range map[string]string{"s3": readS3, "glue": readGlue} {
-		calls = append(calls, func() (err error) {
-			_, err = c.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String(userName), PolicyName: aws.String(name), PolicyDocument: aws.String(document)})
-			return err
-		})
-	}
-	calls = append(calls, func() error {
-		out, err := c.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String(userName)})
-		if err == nil {
-			key = userKey{aws.ToString(out.AccessKey.AccessKeyId), aws.ToString(out.AccessKey.SecretAccessKey)}
-		}
-		return err
-	})
-	for _, call := range calls {
-		if err := call(); err != nil {
-			return key, err
-		}
-	}
-	return key, nil
-}
-
-func (s *story) trust(ctx context.Context, role, principal string) error {
-	_, err := iam.NewFromConfig(s.aws).UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{
-		RoleName: aws.String(role), PolicyDocument: aws.String(trustRole(principal)),
-	})
-	return err
+	a.userPolicy(userName, "s3", readS3)
+	a.userPolicy(userName, "glue", readGlue)
+	return a.err
 }
 
 // upload puts the files, a few at a time.
 func (s *story) upload(ctx context.Context, files []partition) (size int64, err error) {
-	c := s3.NewFromConfig(s.aws)
+	c := s3.NewFromConfig(s.config(Account, Region))
 	if _, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(bucket),
 		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: Region}}); err != nil {
 		return 0, err
@@ -212,7 +137,7 @@ func put(ctx context.Context, c *s3.Client, p partition) (int64, error) {
 
 // register makes the Glue database, table and partitions.
 func (s *story) register(ctx context.Context, files []partition) error {
-	c := glue.NewFromConfig(s.aws)
+	c := glue.NewFromConfig(s.config(Account, Region))
 	if _, err := c.CreateDatabase(ctx, &glue.CreateDatabaseInput{DatabaseInput: &gluetypes.DatabaseInput{Name: aws.String("taxi")}}); err != nil {
 		return err
 	}

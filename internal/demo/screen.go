@@ -1,15 +1,12 @@
 package demo
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // screen writes for a person: coloured on a terminal, plain text elsewhere.
@@ -49,6 +46,7 @@ func (s *screen) line(text string) {
 }
 
 func (s *screen) title(name, what string) {
+	s.line("")
 	s.line(s.paint(bold, name) + "  " + what)
 }
 
@@ -82,7 +80,10 @@ func (s *screen) statement(text string) {
 		if i == 0 {
 			prompt = "lakeport> "
 		}
-		s.line(s.paint(dim, prompt) + s.paint(cyan, l))
+		for _, part := range wrap(l, min(s.width, 100)-len(prompt)) {
+			s.line(s.paint(dim, prompt) + s.paint(cyan, part))
+			prompt = "       ->   "
+		}
 	}
 }
 
@@ -91,11 +92,7 @@ func (s *screen) note(format string, args ...any) {
 }
 
 // failure tells an error as a client sees it.
-func (s *screen) failure(err error) {
-	text := err.Error()
-	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
-		text = fmt.Sprintf("ERROR %d (%s): %s", e.Number, e.SQLState, e.Message)
-	}
+func (s *screen) failure(text string) {
 	for l := range strings.SplitSeq(text, "\n") {
 		for _, part := range wrap(l, min(s.width, 100)-4) {
 			s.line(s.paint(red, "  "+part))
@@ -103,17 +100,23 @@ func (s *screen) failure(err error) {
 	}
 }
 
-// wrap cuts a line at blanks so that no part is wider than width.
+// wrap cuts a line at blanks so that no part is wider than width, unless a
+// single word is.
 func wrap(text string, width int) []string {
-	var out []string
-	for utf8.RuneCountInString(text) > width {
-		cut := strings.LastIndex(text[:min(width+1, len(text))], " ")
-		if cut <= 0 {
-			break
+	indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
+	line, out := indent, []string(nil)
+	for word := range strings.SplitSeq(text[len(indent):], " ") {
+		switch {
+		case line == indent:
+			line += word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
+			out, line = append(out, line), word
+			indent = ""
+		default:
+			line += " " + word
 		}
-		out, text = append(out, text[:cut]), text[cut+1:]
 	}
-	return append(out, text)
+	return append(out, line)
 }
 
 // table draws rows as the mysql command line does.
@@ -155,7 +158,7 @@ func (s *screen) signers(list []signed) {
 		if x.action == "s3:GetObject" {
 			bytes = fmt.Sprintf(", %.1f MB", float64(x.bytes)/1e6)
 		}
-		s.line(fmt.Sprintf("  %-58s %-22s %d×%s", "signed by "+x.principal, x.action, x.calls, bytes))
+		s.line(fmt.Sprintf("  %-27s %3d×  signed by %s%s", x.action, x.calls, x.principal, bytes))
 	}
 }
 

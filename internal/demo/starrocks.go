@@ -1,45 +1,52 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
+
+	"lakeport/internal/engine"
+	"lakeport/internal/lake"
 )
 
 // starrocks is the chapter of StarRocks' pages: external catalogs over Glue as
 // an instance profile, as assumed roles and as an IAM user, a query of each, one
-// hop broken, explained and mended.
+// hop broken, explained and mended; then file external tables and loads.
 func (s *story) starrocks(ctx context.Context) error {
-	s.title("lakeport demo", "one process, offline: a SQL server and an AWS that refuses what AWS would refuse")
-	user, err := s.prepare(ctx)
+	c, err := newMySQL(login{addr: s.MySQL, user: "root"})
 	if err != nil {
 		return err
 	}
-	for _, chapter := range []struct {
-		title, statement string
-	}{
-		{"Instance profile: the instance's own role reads Glue and S3", instanceProfile},
-		{"Assumed roles: the instance's role assumes one role for S3 and one for Glue", assumedRole},
-		{"IAM user: static keys", strings.NewReplacer("<iam_user_access_key>", user.id, "<iam_user_secret_key>", user.secret).Replace(iamUser)},
-	} {
-		if err := s.method(ctx, chapter.title, chapter.statement, user); err != nil {
+	s.connect(c)
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	for _, m := range methods {
+		s.chapter(m.title)
+		if err := s.quiet(ctx, "DROP CATALOG IF EXISTS hive_catalog_glue"); err != nil {
+			return err
+		}
+		if err := s.tell(ctx, s.filled("glue-"+m.name), question); err != nil {
 			return err
 		}
 	}
-	return s.breakAndMend(ctx)
+	for _, part := range []func(context.Context) error{s.breakAndMend, s.fileTables, s.loads} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// method runs one way of authentication: a catalog, a query, and who signed.
-func (s *story) method(ctx context.Context, title, create string, user userKey) error {
-	s.chapter(title)
-	if err := s.exec(ctx, "DROP CATALOG IF EXISTS hive_catalog_glue", true); err != nil {
-		return err
-	}
-	if err := s.exec(ctx, create, false, user.secret); err != nil {
-		return err
-	}
-	return s.ask(ctx)
+// methods are the three of the page, as its statements are named here.
+var methods = []struct{ name, title string }{
+	{"instance-profile", "Instance profile: the instance's own role reads Glue and S3"},
+	{"assumed-role", "Assumed roles: the instance's role assumes one role for S3 and one for Glue"},
+	{"iam-user", "IAM user: static keys"},
 }
 
 const question = `SELECT pickup_month, count(*) AS trips, round(avg(trip_distance), 2) AS avg_miles,
@@ -48,65 +55,33 @@ FROM hive_catalog_glue.taxi.trips
 WHERE pickup_month >= '2024-10' AND passenger_count > 1
 GROUP BY pickup_month ORDER BY pickup_month`
 
-// ask runs the query and tells the answer, the time, and who signed what.
-func (s *story) ask(ctx context.Context) error {
-	since, err := s.log.last(ctx)
-	if err != nil {
-		return err
-	}
-	s.statement(question)
-	begin := time.Now()
-	head, rows, err := s.fetch(ctx, question)
-	took := time.Since(begin)
-	if err != nil {
-		return err
-	}
-	s.table(head, rows)
-	if s.answered {
-		s.note("%d rows in %s", len(rows), round(took))
-	} else {
-		s.answered = true
-		s.note("%d rows in %s; first answer %s after the process started", len(rows), round(took), round(time.Since(s.Started)))
-	}
-	signed, err := s.log.signers(ctx, since)
-	if err != nil {
-		return err
-	}
-	s.signers(signed)
-	return nil
-}
-
 // breakAndMend takes the instance role out of a trust policy, shows what the
 // user sees, and puts it back.
 func (s *story) breakAndMend(ctx context.Context) error {
 	s.chapter("A broken hop: s3_assumed_role stops trusting the instance's role")
-	for _, text := range []string{"DROP CATALOG hive_catalog_glue", assumedRole} {
-		if err := s.exec(ctx, text, true); err != nil {
-			return err
-		}
-	}
-	if err := s.trust(ctx, "s3_assumed_role", roleARN("someone_else")); err != nil {
+	if err := s.quiet(ctx, "DROP CATALOG hive_catalog_glue", s.filled("glue-assumed-role")); err != nil {
 		return err
+	}
+	a := s.account(ctx, Account)
+	if a.trust("s3_assumed_role", strings.Replace(s.filled("policy-trust"), roleARN(Account, instanceRole), roleARN(Account, "someone_else"), 1)); a.err != nil {
+		return a.err
 	}
 	s.step("iam UpdateAssumeRolePolicy: s3_assumed_role now trusts role/someone_else")
-	if err := s.exec(ctx, "REFRESH CREDENTIALS FOR CATALOG hive_catalog_glue", false); err != nil {
+	if err := s.tell(ctx, "REFRESH CREDENTIALS FOR CATALOG hive_catalog_glue"); err != nil {
 		return err
 	}
-	s.statement(question)
-	if _, _, err := s.fetch(ctx, question); err == nil {
-		return fmt.Errorf("the query was answered although %s does not trust the instance's role", "s3_assumed_role")
-	} else {
-		s.failure(err)
+	if err := s.refused(ctx, question, "Denied: sts:AssumeRole"); err != nil {
+		return err
 	}
 	if err := s.explain(ctx); err != nil {
 		return err
 	}
 	s.chapter("Mended")
-	if err := s.trust(ctx, "s3_assumed_role", roleARN(instanceRole)); err != nil {
-		return err
+	if a.trust("s3_assumed_role", s.filled("policy-trust")); a.err != nil {
+		return a.err
 	}
 	s.step("iam UpdateAssumeRolePolicy: s3_assumed_role trusts role/%s again", instanceRole)
-	return s.ask(ctx)
+	return s.tell(ctx, question)
 }
 
 // spaced lets a document be wrapped.
@@ -116,14 +91,14 @@ var spaced = strings.NewReplacer(`":`, `": `, `,"`, `, "`)
 func (s *story) explain(ctx context.Context) error {
 	s.statement("EXPLAIN ACCESS " + question)
 	begin := time.Now()
-	_, steps, err := s.fetch(ctx, "EXPLAIN ACCESS "+question)
+	a, err := s.client.query(ctx, "EXPLAIN ACCESS "+question)
 	if err != nil {
 		return err
 	}
 	var rows [][]string
 	var fixes []string
 	counts := map[string]int{}
-	for _, step := range steps {
+	for _, step := range a.rows {
 		principal, action, resource, decision, fix := step[1], step[2], step[3], step[4], step[6]
 		counts[decision]++
 		if decision != "allowed" {
@@ -137,47 +112,127 @@ func (s *story) explain(ctx context.Context) error {
 			s.plain("  " + line)
 		}
 	}
-	s.note("%d calls foretold and judged in %s: %d allowed, %d denied, %d unknown", len(steps), round(time.Since(begin)), counts["allowed"], counts["denied"], counts["unknown"])
+	s.note("%d calls foretold and judged in %s: %d allowed, %d denied, %d unknown", len(a.rows), round(time.Since(begin)), counts["allowed"], counts["denied"], counts["unknown"])
 	return nil
 }
 
-// The statements of the three methods, as StarRocks' documentation prints them
-// ("Authenticate to AWS resources", external catalog, AWS Glue).
-const (
-	instanceProfile = `CREATE EXTERNAL CATALOG hive_catalog_glue
-PROPERTIES
-(
-    "type" = "hive",
-    "aws.s3.use_instance_profile" = "true",
-    "aws.s3.region" = "us-west-2",
-    "hive.metastore.type" = "glue",
-    "aws.glue.use_instance_profile" = "true",
-    "aws.glue.region" = "us-west-2"
-);`
-	assumedRole = `CREATE EXTERNAL CATALOG hive_catalog_glue
-PROPERTIES
-(
-    "type" = "hive",
-    "aws.s3.use_instance_profile" = "true",
-    "aws.s3.iam_role_arn" = "arn:aws:iam::081976408565:role/s3_assumed_role",
-    "aws.s3.region" = "us-west-2",
-    "hive.metastore.type" = "glue",
-    "aws.glue.use_instance_profile" = "true",
-    "aws.glue.iam_role_arn" = "arn:aws:iam::081976408565:role/glue_assumed_role",
-    "aws.glue.region" = "us-west-2"
-);`
-	iamUser = `CREATE EXTERNAL CATALOG hive_catalog_glue
-PROPERTIES
-(
-    "type" = "hive",
-    "aws.s3.use_instance_profile" = "false",
-    "aws.s3.access_key" = "<iam_user_access_key>",
-    "aws.s3.secret_key" = "<iam_user_secret_key>",
-    "aws.s3.region" = "us-west-2",
-    "hive.metastore.type" = "glue",
-    "aws.glue.use_instance_profile" = "false",
-    "aws.glue.access_key" = "<iam_user_access_key>",
-    "aws.glue.secret_key" = "<iam_user_secret_key>",
-    "aws.glue.region" = "us-west-2"
-);`
-)
+// fileTables queries an ORC file of a bucket by each of the three methods.
+func (s *story) fileTables(ctx context.Context) error {
+	s.chapter("File external tables: ORC in a bucket, by each of the three methods")
+	text, err := pages.ReadFile("pages/attributes.orc")
+	if err != nil {
+		return err
+	}
+	a := s.account(ctx, Account)
+	a.bucket(fileBucket, Region)
+	if a.object(fileBucket, Region, "attributes.orc", bytes.NewReader(text)); a.err != nil {
+		return a.err
+	}
+	s.step("s3: s3://%s/attributes.orc", fileBucket)
+	if err := s.tell(ctx, "CREATE DATABASE test_s3_db"); err != nil {
+		return err
+	}
+	for _, m := range methods {
+		if err := s.quiet(ctx, "DROP TABLE IF EXISTS test_s3_db.file_table"); err != nil {
+			return err
+		}
+		if err := s.tell(ctx, s.filled("file-table-"+m.name), "SELECT id, attributes['colour'] AS colour FROM test_s3_db.file_table ORDER BY id"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loads loads a bucket of another region by each of the three methods. The page
+// prints one label for all, which is taken once: the second and third load run
+// on servers of their own.
+func (s *story) loads(ctx context.Context) error {
+	s.chapter("LOAD LABEL: Parquet of a bucket in " + loadRegion + ", by each of the three methods")
+	for i, m := range methods {
+		if i == 0 {
+			if err := s.load(ctx, m.name); err != nil {
+				return err
+			}
+			continue
+		}
+		s.note("The page's label is the same: a label loads once, so the next runs on a server of its own.")
+		if err := s.elsewhere(ctx, func(t *story) error {
+			if err := t.identities(ctx); err != nil {
+				return err
+			}
+			if err := t.quiet(ctx, "CREATE DATABASE test_s3_db"); err != nil {
+				return err
+			}
+			return t.load(ctx, m.name)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load makes a bucket of two files, and loads them by a method.
+func (s *story) load(ctx context.Context, method string) error {
+	a := s.account(ctx, Account)
+	a.bucket(loadBucket, loadRegion)
+	for i, rows := range []string{"range(1, 4)", "range(4, 6)"} {
+		if err := s.putQuery(ctx, a, loadBucket, loadRegion, fmt.Sprintf("test_brokerload_ingestion/%d.parquet", i+1), "SELECT i::INT AS id, 'n' || i AS name FROM "+rows+" t(i)"); err != nil {
+			return err
+		}
+	}
+	if err := s.quiet(ctx, "CREATE TABLE test_s3_db.test_ingestion_2 (id INT, name VARCHAR(20)) DUPLICATE KEY (id) DISTRIBUTED BY HASH (id)"); err != nil {
+		return err
+	}
+	since, err := s.log.last(ctx)
+	if err != nil {
+		return err
+	}
+	text := s.filled("load-" + method)
+	s.statement(s.mask(text))
+	begin := time.Now()
+	if err := s.quiet(ctx, text); err != nil {
+		return err
+	}
+	const label = "SELECT LABEL, STATE, SINK_ROWS, ERROR_MSG FROM information_schema.loads WHERE state IN ('FINISHED', 'CANCELLED')"
+	done, err := s.until(ctx, label)
+	if err != nil {
+		return err
+	}
+	s.table(done.head, done.rows)
+	s.note("loaded in %s", round(time.Since(begin)))
+	if done.rows[0][1] != "FINISHED" {
+		return fmt.Errorf("the load is %s: %s", done.rows[0][1], done.rows[0][3])
+	}
+	return s.tellSigners(ctx, since)
+}
+
+// putQuery puts a query's rows into a bucket as Parquet.
+func (s *story) putQuery(ctx context.Context, a *account, bucket, region, key, query string) error {
+	file := filepath.Join(s.Dir, "rows.parquet")
+	if err := writeParquet(ctx, s.Dir, file, query); err != nil {
+		return fmt.Errorf("make %s: %w", key, err)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	a.object(bucket, region, key, f)
+	return a.err
+}
+
+// writeParquet writes a query's rows with an engine of its own.
+func writeParquet(ctx context.Context, dir, file, query string) error {
+	db, err := engine.Open(engine.Options{Dirs: []string{dir}})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	conn, err := db.Connect()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = conn.Exec(ctx, "COPY ("+query+") TO "+lake.QuoteString(file)+" (FORMAT parquet)")
+	return err
+}
