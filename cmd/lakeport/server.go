@@ -31,6 +31,7 @@ import (
 	"lakeport/internal/sandbox/sts"
 	"lakeport/internal/secret"
 	"lakeport/internal/session"
+	"lakeport/internal/wire"
 	"lakeport/internal/wire/mysql"
 	"lakeport/internal/wire/pg"
 )
@@ -62,7 +63,7 @@ func (s *server) shutdown(ctx context.Context) error {
 		err := s.closers[last](ctx)
 		s.closers = s.closers[:last]
 		switch {
-		case errors.Is(err, mysql.ErrRunning):
+		case errors.Is(err, wire.ErrRunning):
 			slog.Warn("a statement could not be stopped: ending without closing the database, whose committed state is safe")
 			s.closers = nil
 			return errors.Join(errs...)

@@ -33,7 +33,7 @@ func (c *conn) command(b []byte) error {
 	code, b := b[0], b[1:]
 	switch code {
 	case comQuit:
-		return errQuit
+		return wire.ErrQuit
 	case comPing:
 		return c.writeOK(headOK, wire.Done{}, 0)
 	case comStatistics:
@@ -49,7 +49,7 @@ func (c *conn) command(b []byte) error {
 		return nil
 	}
 	c.srv.questions.Add(1)
-	ctx, end := c.begin()
+	ctx, end := c.Begin()
 	defer end()
 	switch code {
 	case comQuery:

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"lakeport/internal/sqlerr"
@@ -17,18 +16,17 @@ import (
 )
 
 // conn is one client's connection. Its fields belong to the goroutine that
-// runs serve, but for those behind mu and those lent to receive.
+// runs Serve, but for its life and what is lent to the inbox.
 type conn struct {
-	srv    *Server
-	id     uint32
-	raw    net.Conn // the socket; closing it ends everything
-	net    net.Conn // raw, or TLS over it
-	tls    bool
-	pk     packets
-	caps   uint32
-	salt   [20]byte
-	ctx    context.Context // ends when the client leaves or is killed
-	cancel context.CancelCauseFunc
+	*wire.Life
+	srv  *Server
+	id   uint32
+	raw  net.Conn // the socket
+	net  net.Conn // raw, or TLS over it
+	tls  bool
+	pk   packets
+	caps uint32
+	salt [20]byte
 
 	libmariadb bool // what the client says it is built on
 	sess       wire.Session
@@ -37,37 +35,19 @@ type conn struct {
 	stmts      map[uint32]*prepared
 	lastStmt   uint32
 
-	want chan struct{} // asks receive for a packet; nil during login
-	got  chan received
-
-	mu        sync.Mutex
-	statement context.CancelCauseFunc // cancels what runs; nil: nothing does
-	busy      bool                    // a command is being carried out
-	draining  bool
+	inbox *wire.Inbox[[]byte] // nil during login
 }
 
-type received struct {
-	payload []byte
-	err     error
-}
-
-// Why a connection's statements end.
-var (
-	errGone = errors.New("the client has closed its connection")
-	errQuit = errors.New("the client has said goodbye")
-)
-
-func newConn(s *Server, n net.Conn, id uint32) *conn {
-	c := &conn{srv: s, id: id, raw: n, net: n, salt: newSalt(), busy: true, stmts: make(map[uint32]*prepared)}
+func newConn(ctx context.Context, s *Server, id uint32, n net.Conn) *conn {
+	c := &conn{Life: wire.NewLife(ctx, n), srv: s, id: id, raw: n, net: n, salt: newSalt(), stmts: make(map[uint32]*prepared)}
 	c.pk.r, c.pk.w = n, n
-	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	return c
 }
 
-// serve carries the connection from greeting to end.
-func (c *conn) serve() error {
+// Serve implements wire.Client.
+func (c *conn) Serve() error {
 	defer c.raw.Close()
-	defer c.cancel(errGone)
+	defer c.End(wire.ErrGone)
 	c.raw.SetDeadline(time.Now().Add(c.srv.o.LoginTimeout))
 	if err := c.handshake(); err != nil {
 		c.writeErr(err)
@@ -78,14 +58,11 @@ func (c *conn) serve() error {
 	defer c.closeSession()
 
 	c.multi = c.caps&capMultiStatements != 0
-	c.want, c.got = make(chan struct{}), make(chan received)
-	ended := make(chan struct{})
-	go func() { defer close(ended); c.receive() }()
-	defer func() {
-		c.net.Close()
-		close(c.want)
-		<-ended
-	}()
+	r := bufio.NewReaderSize(c.net, 16<<10)
+	c.pk.r = r
+	c.inbox = wire.OpenInbox(c.Life, func() ([]byte, error) { return c.pk.read(c.srv.o.MaxPacket) }, func() error { return watch(r) })
+	defer c.inbox.Close()
+	defer c.net.Close()
 	return c.commands()
 }
 
@@ -94,7 +71,7 @@ func (c *conn) commands() error {
 	for {
 		// The answer leaves before the connection counts as idle, when drain
 		// may close it.
-		if err := c.pk.flush(); err != nil || !c.idle() {
+		if err := c.pk.flush(); err != nil || !c.Idle() {
 			return err
 		}
 		c.pk.seq = 0
@@ -106,11 +83,11 @@ func (c *conn) commands() error {
 			c.writeErr(err)
 			return errors.Join(err, c.pk.flush())
 		}
-		if !c.resume() {
+		if !c.Resume() {
 			return nil
 		}
 		if err := c.guard(func() error { return c.command(b) }); err != nil {
-			if errors.Is(err, errQuit) {
+			if errors.Is(err, wire.ErrQuit) {
 				return nil
 			}
 			return errors.Join(err, c.pk.flush())
@@ -142,106 +119,38 @@ func (c *conn) ask() ([]byte, error) {
 	if err := c.pk.flush(); err != nil {
 		return nil, err
 	}
-	if c.want == nil {
+	if c.inbox == nil {
 		return c.pk.read(loginLimit)
 	}
-	c.want <- struct{}{}
-	p := <-c.got
-	return p.payload, p.err
+	return c.inbox.Next()
 }
 
-// receive reads packets on demand. Between them, while a statement may run, it
-// waits on the socket, so that a client who leaves takes its statement along.
-func (c *conn) receive() {
-	r := bufio.NewReaderSize(c.net, 16<<10)
-	c.pk.r = r
-	var p received
-	for range c.want {
-		if p.err == nil { // else who asks again gets the same error
-			p.payload, p.err = c.pk.read(c.srv.o.MaxPacket)
-		}
-		c.got <- p
-		if p.err != nil {
-			continue
-		}
-		if err := c.peek(r); err != nil {
-			c.cancel(err)
-		}
-	}
-}
-
-// peek waits for the header of the next packet without taking it. Its error
+// watch waits for the header of the next packet without taking it. Its error
 // says why the client no longer cares for what runs; the next read tells what
 // there is to tell.
-func (c *conn) peek(r *bufio.Reader) error {
+func watch(r *bufio.Reader) error {
 	head, err := r.Peek(4)
 	if err != nil {
-		return errGone
+		return wire.ErrGone
 	}
 	if binary.LittleEndian.Uint32(head) != 1 { // one byte, sequence id zero
 		return nil
 	}
 	if b, err := r.Peek(5); err != nil || b[4] == comQuit {
-		return errQuit
+		return wire.ErrQuit
 	}
 	return nil
-}
-
-// idle marks the connection as waiting for a command; false: it shall end.
-func (c *conn) idle() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.busy = false
-	return !c.draining && c.ctx.Err() == nil
-}
-
-// resume marks the connection as busy; false: it shall end.
-func (c *conn) resume() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.busy = true
-	return !c.draining
-}
-
-// drain ends the connection once its command is done.
-func (c *conn) drain() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.draining = true
-	if !c.busy {
-		c.raw.Close()
-	}
 }
 
 // kill is Login.Kill; any goroutine may call it.
 func (c *conn) kill(query bool) {
 	interrupted := sqlerr.New(sqlerr.Canceled, "Query execution was interrupted")
-	if !query {
-		c.cancel(interrupted)
-		c.net.Close() // TLS says goodbye, so that the client sees a lost connection
+	if query {
+		c.Interrupt(interrupted)
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.statement != nil {
-		c.statement(interrupted)
-	}
-}
-
-// begin gives the context of one statement and what ends it.
-func (c *conn) begin() (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(c.ctx)
-	c.setStatement(cancel)
-	return ctx, func() {
-		c.setStatement(nil)
-		cancel(nil)
-	}
-}
-
-func (c *conn) setStatement(cancel context.CancelCauseFunc) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.statement = cancel
+	c.End(interrupted)
+	c.net.Close() // TLS says goodbye, so that the client sees a lost connection
 }
 
 // closeSession ends the session and all it holds.

@@ -105,9 +105,9 @@ func FuzzCommands(f *testing.F) {
 			t.Skip("a statement without end")
 		}
 		client, server := net.Pipe()
-		c := newConn(s, server, 1)
+		c := newConn(t.Context(), s, 1, server)
 		done := make(chan struct{})
-		go func() { defer close(done); c.serve() }()
+		go func() { defer close(done); c.Serve() }()
 		client.SetDeadline(time.Now().Add(10 * time.Second))
 		pk := packets{r: client, w: client}
 		if _, err := pk.read(1 << 10); err != nil {

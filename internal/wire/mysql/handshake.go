@@ -90,7 +90,7 @@ func (c *conn) startTLS() error {
 		return err
 	}
 	t := tls.Server(c.net, config)
-	if err := t.HandshakeContext(c.ctx); err != nil {
+	if err := t.HandshakeContext(c.Context()); err != nil {
 		return fmt.Errorf("start TLS with %s: %w", c.net.RemoteAddr(), err)
 	}
 	c.net, c.tls = t, true
@@ -104,7 +104,7 @@ func (c *conn) login(h hello) error {
 		c.libmariadb = h.attrs["_client_name"] == "libmariadb"
 	}
 	x := &exchange{c: c, plugin: h.plugin, reply: h.reply}
-	s, err := c.srv.h.Login(c.ctx, wire.Login{
+	s, err := c.srv.h.Login(c.Context(), wire.Login{
 		ConnID: c.id, User: h.user, Database: h.database, Remote: c.net.RemoteAddr(), TLS: c.tls,
 		Attrs: h.attrs, UsingPassword: !x.empty(), Verify: x.verify, Kill: c.kill,
 	})

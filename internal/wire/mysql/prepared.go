@@ -32,10 +32,10 @@ var (
 // prepared is one of the client's prepared statements.
 type prepared struct {
 	st      wire.Statement
-	types   []paramType // bound by an earlier execute, and still in force
-	long    [][]byte    // by parameter: data sent ahead; nil: none
-	longErr error       // why data sent ahead was refused, for the next execute
-	cursor  *cursor     // open while the client fetches
+	types   []paramType  // bound by an earlier execute, and still in force
+	long    [][]byte     // by parameter: data sent ahead; nil: none
+	longErr error        // why data sent ahead was refused, for the next execute
+	cursor  *wire.Portal // open while the client fetches
 }
 
 // prepare carries out COM_STMT_PREPARE.

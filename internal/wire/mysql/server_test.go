@@ -13,6 +13,8 @@ import (
 
 	driver "github.com/go-sql-driver/mysql"
 	"go.uber.org/goleak"
+
+	"lakeport/internal/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -155,7 +157,7 @@ func TestShutdownGivesUpOnAStatementThatDoesNotEnd(t *testing.T) {
 	b.await(t, "asleep")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := s.Shutdown(ctx); !errors.Is(err, ErrRunning) {
+	if err := s.Shutdown(ctx); !errors.Is(err, wire.ErrRunning) {
 		t.Errorf("shutdown: %v", err)
 	}
 	close(b.wake)

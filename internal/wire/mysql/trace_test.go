@@ -26,10 +26,10 @@ func dial(t testing.TB, b *backend, o Options) *raw {
 	t.Helper()
 	s := serve(t, b, o)
 	client, server := net.Pipe()
-	c := newConn(s, server, 7)
+	c := newConn(context.Background(), s, 7, server)
 	copy(c.salt[:], "abcdefghijklmnopqrst")
 	done := make(chan struct{})
-	go func() { defer close(done); c.serve() }()
+	go func() { defer close(done); c.Serve() }()
 	t.Cleanup(func() { client.Close(); <-done })
 	client.SetDeadline(time.Now().Add(10 * time.Second))
 	return &raw{t: t, n: client, pk: packets{r: client, w: client}}

@@ -134,7 +134,7 @@ func (x *exchange) send(m pgproto3.BackendMessage) error {
 func (x *exchange) receive(m pgproto3.FrontendMessage) error {
 	head := make([]byte, 5)
 	if _, err := io.ReadFull(x.c.net, head); err != nil {
-		return errQuit // psql asks its user for a password and connects again
+		return wire.ErrQuit // psql asks its user for a password and connects again
 	}
 	n := int64(binary.BigEndian.Uint32(head[1:])) - 4
 	if head[0] != 'p' || n < 0 || n > startupLimit {

@@ -11,7 +11,6 @@ import (
 	"net"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -22,18 +21,16 @@ import (
 )
 
 // conn is one client's connection. Its fields belong to the goroutine that
-// runs serve, but for those behind mu and those lent to receive.
+// runs Serve, but for its life and what is lent to the inbox.
 type conn struct {
-	srv    *Server
-	id     uint32
-	key    [4]byte
-	raw    net.Conn // the socket; closing it ends everything
-	net    net.Conn // raw, or TLS over it
-	tls    bool
-	r      *bufio.Reader // nil during startup, which reads no byte too many
-	out    outbox
-	ctx    context.Context // ends when the client leaves or is killed
-	cancel context.CancelCauseFunc
+	*wire.Life
+	srv *Server
+	id  uint32
+	key [4]byte
+	raw net.Conn // the socket
+	net net.Conn // raw, or TLS over it
+	tls bool
+	out outbox
 
 	sess    wire.Session
 	told    map[string]string // parameters as the client knows them
@@ -42,43 +39,25 @@ type conn struct {
 	portals map[string]*portal
 	skip    bool // an extended query failed: all up to Sync is left out
 
-	want chan struct{} // asks receive for a message
-	got  chan received
-
-	mu        sync.Mutex
-	statement context.CancelCauseFunc // cancels what runs; nil: nothing does
-	busy      bool                    // a message is being carried out
-	draining  bool
+	inbox *wire.Inbox[message] // nil during startup, which reads no byte too many
 }
 
-type received struct {
-	message
-	err error
-}
-
-// Why a connection's statements end.
-var (
-	errGone = errors.New("the client has closed its connection")
-	errQuit = errors.New("the client has said goodbye")
-)
-
-func newConn(s *Server, n net.Conn, id uint32) *conn {
-	c := &conn{srv: s, id: id, raw: n, net: n, busy: true, zone: time.UTC, stmts: map[string]*prepared{}, portals: map[string]*portal{}}
+func newConn(ctx context.Context, s *Server, id uint32, n net.Conn) *conn {
+	c := &conn{Life: wire.NewLife(ctx, n), srv: s, id: id, raw: n, net: n, zone: time.UTC, stmts: map[string]*prepared{}, portals: map[string]*portal{}}
 	rand.Read(c.key[:]) // never fails
 	c.out.w = n
-	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	return c
 }
 
 func (c *conn) hasKey(key []byte) bool { return subtle.ConstantTimeCompare(c.key[:], key) == 1 }
 
-// serve carries the connection from startup to end.
-func (c *conn) serve() error {
+// Serve implements wire.Client.
+func (c *conn) Serve() error {
 	defer c.raw.Close()
-	defer c.cancel(errGone)
+	defer c.End(wire.ErrGone)
 	c.raw.SetDeadline(time.Now().Add(c.srv.o.LoginTimeout))
 	err := c.guard(c.startup)
-	if errors.Is(err, errQuit) {
+	if errors.Is(err, wire.ErrQuit) {
 		return nil
 	}
 	if err != nil {
@@ -89,14 +68,19 @@ func (c *conn) serve() error {
 	c.raw.SetDeadline(time.Time{})
 	defer c.closeSession()
 
-	c.want, c.got = make(chan struct{}), make(chan received)
-	ended := make(chan struct{})
-	go func() { defer close(ended); c.receive() }()
-	defer func() {
-		c.net.Close()
-		close(c.want)
-		<-ended
-	}()
+	r := bufio.NewReaderSize(c.net, 16<<10)
+	var buf []byte
+	c.inbox = wire.OpenInbox(c.Life, func() (m message, err error) {
+		m, buf, err = readMessage(r, buf, c.srv.o.MaxMessage)
+		return m, err
+	}, func() error {
+		if _, err := r.Peek(1); err != nil {
+			return wire.ErrGone
+		}
+		return nil
+	})
+	defer c.inbox.Close()
+	defer c.net.Close()
 	return c.messages()
 }
 
@@ -106,18 +90,18 @@ func (c *conn) messages() error {
 		return err
 	}
 	for {
-		m, err := c.ask()
+		m, err := c.inbox.Next()
 		if err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || c.ctx.Err() != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || c.Context().Err() != nil {
 				return nil
 			}
 			return c.last(err)
 		}
-		if !c.resume() {
+		if !c.Resume() {
 			return nil
 		}
 		if err := c.guard(func() error { return c.carryOut(m) }); err != nil {
-			if errors.Is(err, errQuit) {
+			if errors.Is(err, wire.ErrQuit) {
 				return nil
 			}
 			return c.last(err)
@@ -163,7 +147,7 @@ func (c *conn) carryOut(m message) error {
 		c.skip = false
 		return c.ready()
 	case *pgproto3.Terminate:
-		return errQuit
+		return wire.ErrQuit
 	}
 	return nil // what a client still sends of a COPY that has failed
 }
@@ -190,8 +174,8 @@ func (c *conn) ready() error {
 	if err := c.out.flush(); err != nil {
 		return err
 	}
-	if !c.idle() {
-		return errQuit
+	if !c.Idle() {
+		return wire.ErrQuit
 	}
 	return nil
 }
@@ -247,91 +231,14 @@ func (c *conn) fault(r any) error {
 	return sqlerr.New(sqlerr.Internal, "the server broke off this statement; its log tells why (connection %d)", c.id)
 }
 
-// ask returns the client's next message.
-func (c *conn) ask() (message, error) {
-	c.want <- struct{}{}
-	p := <-c.got
-	return p.message, p.err
-}
-
-// receive reads messages on demand. Between them, while a statement may run,
-// it waits on the socket, so that a client who leaves takes its statement
-// along.
-func (c *conn) receive() {
-	c.r = bufio.NewReaderSize(c.net, 16<<10)
-	var p received
-	var buf []byte
-	for range c.want {
-		if p.err == nil { // else who asks again gets the same error
-			p.message, buf, p.err = readMessage(c.r, buf, c.srv.o.MaxMessage)
-		}
-		c.got <- p
-		if p.err != nil {
-			continue
-		}
-		if _, err := c.r.Peek(1); err != nil {
-			c.cancel(errGone)
-		}
-	}
-}
-
-// idle marks the connection as waiting; false: it shall end.
-func (c *conn) idle() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.busy = false
-	return !c.draining && c.ctx.Err() == nil
-}
-
-// resume marks the connection as busy; false: it shall end.
-func (c *conn) resume() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.busy && c.draining {
-		return false
-	}
-	c.busy = true
-	return true
-}
-
-// drain ends the connection once it is idle.
-func (c *conn) drain() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.draining = true
-	if !c.busy {
-		c.raw.Close()
-	}
-}
-
 // kill is Login.Kill; any goroutine may call it.
 func (c *conn) kill(query bool) {
-	if !query {
-		c.cancel(sqlerr.New(sqlerr.Canceled, "terminating connection due to administrator command").With(sqlerr.Code{State: "57P01"}))
-		c.net.Close()
+	if query {
+		c.Interrupt(sqlerr.New(sqlerr.Canceled, "canceling statement due to user request"))
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.statement != nil {
-		c.statement(sqlerr.New(sqlerr.Canceled, "canceling statement due to user request"))
-	}
-}
-
-// begin gives the context of one statement and what ends it.
-func (c *conn) begin() (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(c.ctx)
-	c.setStatement(cancel)
-	return ctx, func() {
-		c.setStatement(nil)
-		cancel(nil)
-	}
-}
-
-func (c *conn) setStatement(cancel context.CancelCauseFunc) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.statement = cancel
+	c.End(sqlerr.New(sqlerr.Canceled, "terminating connection due to administrator command").With(sqlerr.Code{State: "57P01"}))
+	c.net.Close()
 }
 
 // closeSession ends the session and all it holds.

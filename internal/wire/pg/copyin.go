@@ -51,10 +51,10 @@ func (d *copyData) Read(b []byte) (int, error) {
 
 // next takes the client's next message.
 func (d *copyData) next() error {
-	m, err := d.c.ask()
+	m, err := d.c.inbox.Next()
 	if err != nil {
-		if d.c.ctx.Err() == nil {
-			d.c.cancel(errGone)
+		if d.c.Context().Err() == nil {
+			d.c.End(wire.ErrGone)
 		}
 		return err
 	}

@@ -23,9 +23,9 @@ type portal struct {
 	stmt    *prepared
 	args    []any
 	formats []int16
-	run     *cursor // of a portal that was executed in part
-	ended   bool    // it has been executed to its end
-	cut     bool    // another statement has run since it was executed in part
+	run     *wire.Portal // of a portal that was executed in part
+	ended   bool         // it has been executed to its end
+	cut     bool         // another statement has run since it was executed in part
 }
 
 // extended answers one message of the extended protocol. What fails in it
@@ -60,7 +60,7 @@ func (c *conn) parse(m *pgproto3.Parse) error {
 		}
 		types[i] = t
 	}
-	ctx, end := c.begin()
+	ctx, end := c.Begin()
 	defer end()
 	st, err := c.prepare(ctx, m.Query, types)
 	if err != nil {
@@ -175,7 +175,7 @@ func (c *conn) execute(m *pgproto3.Execute) error {
 			return c.fetch(p, int(m.MaxRows))
 		}
 		c.cutPortals(nil)
-		ctx, end := c.begin()
+		ctx, end := c.Begin()
 		defer end()
 		p.ended = true
 		return reason(ctx, p.stmt.st.Exec(ctx, p.args, &results{c: c, ctx: ctx, stmt: p.stmt, formats: p.formats}))

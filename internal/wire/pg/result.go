@@ -167,7 +167,7 @@ func (w *results) Notice(level, text string) error {
 
 // simple answers a Query: every statement of text.
 func (c *conn) simple(text string) error {
-	ctx, end := c.begin()
+	ctx, end := c.Begin()
 	defer end()
 	c.closePortals()
 	w := &results{c: c, ctx: ctx}

@@ -53,7 +53,7 @@ func (c *conn) startup() error {
 			if len(body) == 12 {
 				c.srv.cancelRequest(binary.BigEndian.Uint32(body[4:]), body[8:])
 			}
-			return errQuit
+			return wire.ErrQuit
 		default:
 			return c.login(code, body[4:])
 		}
@@ -65,7 +65,7 @@ func (c *conn) startup() error {
 func (c *conn) startupPacket() ([]byte, error) {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(c.net, head[:1]); err != nil {
-		return nil, errQuit // a look at the port
+		return nil, wire.ErrQuit // a look at the port
 	}
 	if head[0] == tlsHello && !c.tls {
 		if err := c.directTLS(); err != nil {
@@ -118,7 +118,7 @@ func (c *conn) startTLS(under net.Conn) (*tls.Conn, error) {
 	config := c.srv.o.TLS.Clone()
 	config.NextProtos = []string{alpn}
 	t := tls.Server(under, config)
-	if err := t.HandshakeContext(c.ctx); err != nil {
+	if err := t.HandshakeContext(c.Context()); err != nil {
 		return nil, fmt.Errorf("start TLS with %s: %w", c.net.RemoteAddr(), err)
 	}
 	c.net, c.tls, c.out.w = t, true, t
@@ -159,7 +159,7 @@ func (c *conn) login(version uint32, body []byte) error {
 	if user == "" {
 		return sqlerr.New(sqlerr.Denied, "no PostgreSQL user name specified in startup packet").With(sqlerr.Code{State: "28000"})
 	}
-	s, err := c.srv.h.Login(c.ctx, wire.Login{
+	s, err := c.srv.h.Login(c.Context(), wire.Login{
 		Protocol: wire.Postgres, ConnID: c.id, User: user, Database: params["database"], Remote: c.net.RemoteAddr(), TLS: c.tls,
 		Attrs: params, UsingPassword: true, Verify: x.verify, Kill: c.kill,
 	})

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"lakeport/internal/sqlerr"
+	"lakeport/internal/wire"
 )
 
 func dial(t testing.TB, s *Server) net.Conn {
@@ -237,7 +238,7 @@ func TestStatementsEnd(t *testing.T) {
 	c.Write(encode(t, query("wait")))
 	<-b.started
 	c.Close()
-	if err := <-b.ended; !errors.Is(err, errGone) {
+	if err := <-b.ended; !errors.Is(err, wire.ErrGone) {
 		t.Errorf("left: got %v", err)
 	}
 }
