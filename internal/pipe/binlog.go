@@ -15,20 +15,23 @@ import (
 	"github.com/go-mysql-org/go-mysql/replication"
 
 	"lakeport/internal/sqlerr"
-	"lakeport/internal/syntax"
 )
 
 // binlog is the changes of a MySQL or MariaDB source: its binary log in row
 // format from a set of GTIDs on.
 type binlog struct {
-	source *mysqlSource
-	syncer *replication.BinlogSyncer
-	events *replication.BinlogStreamer
-	tables []Table
+	source   *mysqlSource
+	syncer   *replication.BinlogSyncer
+	events   *replication.BinlogStreamer
+	tables   []Table
+	charsets *charsets
 
-	open  []change // of the transaction that is being read
-	queue []*replication.BinlogEvent
-	err   error // what ended the stream, told again by every next
+	within  bool            // between the beginning and the end of a transaction
+	open    []change        // of the transaction that is being read
+	swapped map[*Table]bool // by the tool of an online change of the schema
+	layout  *layout         // of the table whose rows came last
+	queue   []*replication.BinlogEvent
+	err     error // what ended the stream, told again by every next
 }
 
 // Of the connection that the log comes on.
@@ -54,12 +57,17 @@ func (s *mysqlSource) changes(ctx context.Context, position string, tables []Tab
 	if err != nil {
 		return nil, err
 	}
-	b := &binlog{source: s, tables: tables}
+	b := &binlog{source: s, tables: tables, charsets: &charsets{source: s}, swapped: map[*Table]bool{}}
+	if err := b.charsets.load(ctx); err != nil {
+		return nil, err
+	}
 	err = s.again(ctx, func() error {
 		password, err := s.secret(ctx)
 		if err != nil {
 			return err
 		}
+		dial, loggedIn := s.dialer(config != nil)
+		defer loggedIn()
 		set, err := mysql.ParseGTIDSet(flavor, position)
 		if err != nil {
 			return sqlerr.New(sqlerr.Internal, "the position %q is no set of GTIDs", position)
@@ -68,6 +76,9 @@ func (s *mysqlSource) changes(ctx context.Context, position string, tables []Tab
 			ServerID: 1000 + rand.Uint32N(1<<31), Flavor: flavor, Host: s.host, Port: uint16(port), User: s.user, Password: password,
 			TLSConfig: config, TimestampStringLocation: time.UTC, HeartbeatPeriod: heartbeat, ReadTimeout: silence,
 			DisableRetrySync: true, VerifyChecksum: true, Logger: slog.New(slog.DiscardHandler),
+			RenderJSONAsMySQLText: true, // as the initial load reads it
+			RowsEventDecodeFunc:   b.decode,
+			Dialer:                dial,
 		})
 		if b.events, err = b.syncer.StartSyncGTID(set); err != nil {
 			b.syncer.Close()
@@ -98,7 +109,7 @@ func (b *binlog) next(ctx context.Context) (*transaction, error) {
 				break
 			}
 		}
-		t, err := b.event(e)
+		t, err := b.event(ctx, e)
 		if err != nil {
 			b.err = err
 		} else if t != nil {
@@ -110,207 +121,116 @@ func (b *binlog) next(ctx context.Context) (*transaction, error) {
 
 func (b *binlog) ended(err error) error {
 	var e *mysql.MyError
-	if errors.As(err, &e) && e.Code == errLogGone {
+	var malformed *replication.EventError
+	switch {
+	case errors.As(err, &e) && e.Code == errLogGone:
 		return &sqlerr.Error{Kind: sqlerr.Invalid, Err: err, Msg: "the source no longer has the changes that come next: " + e.Message,
 			Hint: "make the pipe anew, and keep binary logs longer: CALL mysql.rds_set_configuration('binlog retention hours', 72)"}
+	case errors.As(err, &malformed):
+		return sqlerr.New(sqlerr.Corrupt, "the binary log holds %s at %d that is not understood: %s", eventName(malformed.Header.EventType), malformed.Header.LogPos, firstLine(malformed.Err))
+	case strings.HasPrefix(err.Error(), "panic "): // the parser's own account of an event that it fell over
+		return sqlerr.New(sqlerr.Corrupt, "the binary log holds an event that is not understood: %s", firstLine(strings.TrimPrefix(err.Error(), "panic ")))
 	}
 	return b.source.failed("read the binary log", err)
 }
 
+// firstLine keeps dumps of bytes and stacks out of messages.
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	s, _, _ = strings.Cut(s, ", data ")
+	return s[:min(len(s), 200)]
+}
+
+func eventName(t replication.EventType) string {
+	if name := t.String(); name != "UnknownEvent" {
+		return name
+	}
+	return fmt.Sprintf("an event of type %d", t)
+}
+
 // event takes one event in; it gives a transaction at its end.
-func (b *binlog) event(e *replication.BinlogEvent) (*transaction, error) {
+func (b *binlog) event(ctx context.Context, e *replication.BinlogEvent) (*transaction, error) {
 	switch v := e.Event.(type) {
 	case *replication.RowsEvent:
-		return nil, b.rows(e.Header.EventType, v)
+		return nil, b.rows(ctx, e.Header.EventType, v)
 	case *replication.XIDEvent:
 		return b.commit(v.GSet), nil
 	case *replication.QueryEvent:
 		return b.query(v)
+	case *replication.MariadbGTIDEvent: // stands where MySQL writes BEGIN
+		b.within = !v.IsStandalone()
 	case *replication.TransactionPayloadEvent:
 		b.queue = append(b.queue, v.Events...)
+	case *replication.ExecuteLoadQueryEvent:
+		return nil, asStatement("a LOAD DATA of the source")
 	case *replication.GenericEvent:
-		if e.Header.EventType == replication.INCIDENT_EVENT {
-			return nil, sqlerr.New(sqlerr.Corrupt, "the binary log tells of an incident: changes may be missing from it").WithHint("make the pipe anew")
-		}
+		return nil, b.generic(e.Header)
 	}
 	return nil, nil
 }
 
+// harmless are the events that carry no change of rows and that the library
+// does not read. A statement's variables are for changes that are logged as
+// statements, which query refuses.
+var harmless = []replication.EventType{replication.STOP_EVENT, replication.INTVAR_EVENT, replication.RAND_EVENT, replication.USER_VAR_EVENT, replication.IGNORABLE_EVENT,
+	replication.TRANSACTION_CONTEXT_EVENT, replication.VIEW_CHANGE_EVENT, replication.MARIADB_START_ENCRYPTION_EVENT}
+
+// generic judges events that the library does not read: of what is not known
+// only that passes which its writer marks as of no account (MySQL,
+// "LOG_EVENT_IGNORABLE_F").
+func (b *binlog) generic(h *replication.EventHeader) error {
+	switch {
+	case h.EventType == replication.INCIDENT_EVENT:
+		return sqlerr.New(sqlerr.Corrupt, "the binary log tells of an incident: changes may be missing from it").WithHint("make the pipe anew")
+	case h.EventType == replication.XA_PREPARE_LOG_EVENT:
+		if len(b.open) > 0 { // they may yet be rolled back, after transactions that came between
+			return sqlerr.New(sqlerr.Unsupported, "an XA transaction has changed %s: those are not followed", b.open[0].table.Source()).WithHint("make the pipe anew, and exclude the tables that XA transactions change")
+		}
+		b.within = false
+	case !slices.Contains(harmless, h.EventType) && h.Flags&replication.LOG_EVENT_IGNORABLE_F == 0:
+		return sqlerr.New(sqlerr.Unsupported, "the binary log holds %s, which is not followed", eventName(h.EventType)).WithHint("make the pipe anew")
+	}
+	return nil
+}
+
 func (b *binlog) commit(set mysql.GTIDSet) *transaction {
 	t := &transaction{changes: b.open}
-	b.open = nil
+	b.open, b.within = nil, false
 	if set != nil {
 		t.position = set.String()
 	}
 	return t
 }
 
-// query reads the statements in the log: the frame of transactions on tables
-// without any, definitions, and changes that were not logged as rows.
-func (b *binlog) query(e *replication.QueryEvent) (*transaction, error) {
-	toks, err := syntax.Scan(string(e.Query), syntax.StarRocks)
-	if err != nil || len(toks) == 0 {
-		return b.commit(e.GSet), nil // no statement that names a table of the pipe: those are plain
-	}
-	switch first := strings.ToUpper(toks[0].Text); first {
-	case "BEGIN", "SAVEPOINT":
-		return nil, nil
-	case "ROLLBACK":
-		b.open = nil
-		return b.commit(e.GSet), nil
-	case "TRUNCATE", "DROP", "RENAME", "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD":
-		t := b.named(toks, string(e.Schema))
-		switch {
-		case t == nil:
-		case first == "TRUNCATE":
-			b.open = append(b.open, change{table: t, kind: truncate})
-		case first == "DROP" && !toks[1].Is("TABLE"): // an index, a view
-		case first == "DROP" || first == "RENAME":
-			return nil, sqlerr.New(sqlerr.Unsupported, "%s TABLE of %s in the source is not followed", first, t.Source()).WithHint("make the pipe anew")
-		default:
-			return nil, sqlerr.New(sqlerr.Invalid, "a change of %s is logged as a statement, not as rows", t.Source()).WithHint("set binlog_format = ROW in the parameter group, and make the pipe anew")
-		}
-	}
-	return b.commit(e.GSet), nil
-}
-
-// named finds a table of the pipe among the names of a statement.
-func (b *binlog) named(toks []syntax.Token, schema string) *Table {
-	for i, tok := range toks {
-		if tok.Kind != syntax.Word && tok.Kind != syntax.Quoted {
-			continue
-		}
-		in := schema
-		if i >= 2 && toks[i-1].Is(".") {
-			in = toks[i-2].Value()
-		}
-		if t := b.table(in, tok.Value()); t != nil {
-			return t
-		}
-	}
-	return nil
-}
-
-func (b *binlog) table(schema, name string) *Table {
-	i := slices.IndexFunc(b.tables, func(t Table) bool { return t.Schema == schema && t.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return &b.tables[i]
-}
-
-// rows turns an event's rows into changes.
-func (b *binlog) rows(typ replication.EventType, e *replication.RowsEvent) error {
-	t := b.table(string(e.Table.Schema), string(e.Table.Table))
-	if t == nil {
-		return nil
-	}
-	names := e.Table.ColumnNameString()
-	if len(names) == 0 {
-		return sqlerr.New(sqlerr.Invalid, "the binary log does not name the columns of %s", t.Source()).WithHint("set binlog_row_metadata = FULL in the parameter group")
-	}
-	from := make([]int, len(t.Columns)) // where each column stands in the event
-	for i, c := range t.Columns {
-		from[i] = slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, c.Name) })
-	}
-	for _, n := range names {
-		if t.column(n) < 0 && !t.excludes(n) {
-			return &newColumns{t}
-		}
-	}
-	for i, skipped := range e.SkippedColumns {
-		if len(skipped) > 0 && i < len(e.Rows) {
-			return sqlerr.New(sqlerr.Invalid, "the binary log has no whole rows of %s", t.Source()).WithHint("set binlog_row_image = FULL in the parameter group")
-		}
-	}
-	read := func(values []any) ([][]byte, error) {
-		row := make([][]byte, len(from))
-		for i, at := range from {
-			if at < 0 {
-				continue
-			}
-			v, err := t.Columns[i].fromLog(values[at])
-			if err != nil {
-				return nil, fmt.Errorf("column %s of %s: %w", t.Columns[i].Name, t.Source(), err)
-			}
-			row[i] = v
-		}
-		return row, nil
-	}
-	update := typ == replication.UPDATE_ROWS_EVENTv0 || typ == replication.UPDATE_ROWS_EVENTv1 || typ == replication.UPDATE_ROWS_EVENTv2 || typ == replication.MARIADB_UPDATE_ROWS_COMPRESSED_EVENT_V1
-	removal := typ == replication.DELETE_ROWS_EVENTv0 || typ == replication.DELETE_ROWS_EVENTv1 || typ == replication.DELETE_ROWS_EVENTv2 || typ == replication.MARIADB_DELETE_ROWS_COMPRESSED_EVENT_V1
-	if typ == replication.PARTIAL_UPDATE_ROWS_EVENT {
-		return sqlerr.New(sqlerr.Unsupported, "the binary log has parts of JSON values of %s", t.Source()).WithHint("set binlog_row_value_options = '' in the parameter group")
-	}
-	for i, values := range e.Rows {
-		row, err := read(values)
-		if err != nil {
-			return err
-		}
-		k := upsert
-		if removal || update && i%2 == 0 { // an update is the row before, then the row after
-			k = remove
-		}
-		b.open = append(b.open, change{t, k, row})
-	}
-	return nil
-}
-
-// fromLog writes a value of the log as the initial load reads it.
-func (c *Column) fromLog(v any) ([]byte, error) {
-	base, _, _ := strings.Cut(c.Source, "(")
-	switch v := v.(type) {
-	case nil:
-		return nil, nil
-	case []byte:
-		return v, nil
-	case string:
-		if (base == "date" || base == "datetime" || base == "timestamp") && strings.HasPrefix(v, "0000-00-00") {
-			return nil, nil
-		}
-		if base == "binary" { // the log leaves zeros at the end out
-			size, _ := strconv.Atoi(strings.Trim(c.Source[len(base):], "()"))
-			return append([]byte(v), make([]byte, max(0, size-len(v)))...), nil
-		}
-		return []byte(v), nil
-	case float32:
-		return strconv.AppendFloat(nil, float64(v), 'g', -1, 32), nil
-	case float64:
-		return strconv.AppendFloat(nil, v, 'g', -1, 64), nil
-	case int64:
-		switch {
-		case base == "enum":
-			if v < 0 || int(v) > len(c.Set) {
-				return nil, sqlerr.New(sqlerr.Corrupt, "value %d of an enumeration of %d", v, len(c.Set))
-			}
-			if v == 0 { // what the source keeps of a value that is none of its
-				return []byte{}, nil
-			}
-			return []byte(c.Set[v-1]), nil
-		case base == "set":
-			var in []string
-			for i, name := range c.Set {
-				if v&(1<<i) != 0 {
-					in = append(in, name)
-				}
-			}
-			return []byte(strings.Join(in, ",")), nil
-		case base == "bit":
-			return strconv.AppendUint(nil, uint64(v), 10), nil
-		}
-	}
-	return fmt.Append(nil, v), nil
-}
-
 // follows implements source.
 func (s *mysqlSource) follows(ctx context.Context) error {
-	rows, err := s.query(ctx, "read the settings of the binary log", "SELECT @@GLOBAL.binlog_format, @@GLOBAL.binlog_row_image, @@GLOBAL.binlog_row_metadata")
+	rows, err := s.query(ctx, "read the settings of the binary log", "SHOW GLOBAL VARIABLES WHERE Variable_name IN "+
+		"('log_bin', 'binlog_format', 'binlog_row_image', 'binlog_row_metadata', 'binlog_row_value_options', 'gtid_mode', 'log_replica_updates', 'log_slave_updates', 'gtid_slave_pos')")
 	if err != nil {
 		return err
 	}
-	for i, want := range [][2]string{{"binlog_format", "ROW"}, {"binlog_row_image", "FULL"}, {"binlog_row_metadata", "FULL"}} {
-		if !strings.EqualFold(rows[0][i], want[1]) {
-			return sqlerr.New(sqlerr.Invalid, "%s of the source is %s: changes can be followed with %s only", want[0], rows[0][i], want[1]).WithHint("set it in the parameter group")
+	have := map[string]string{}
+	for _, r := range rows {
+		have[strings.ToLower(r[0])] = r[1]
+	}
+	if have["log_bin"] != "ON" {
+		return sqlerr.New(sqlerr.Invalid, "the source writes no binary log").WithHint("turn automated backups on, which RDS's binary log hangs on")
+	}
+	wants := [][2]string{{"binlog_format", "ROW"}, {"binlog_row_image", "FULL"}, {"binlog_row_metadata", "FULL"}}
+	if !s.maria {
+		wants = append(wants, [2]string{"binlog_row_value_options", ""}, [2]string{"gtid_mode", "ON"})
+	}
+	for _, want := range wants {
+		switch got, there := have[want[0]]; {
+		case !there && want[1] != "":
+			return sqlerr.New(sqlerr.Unsupported, "the source has no setting %s: changes are followed from MySQL 8.0.1 and MariaDB 10.5 on", want[0])
+		case !strings.EqualFold(got, want[1]):
+			return sqlerr.New(sqlerr.Invalid, "%s of the source is '%s': changes can be followed with '%s' only", want[0], got, want[1]).WithHint("set it in the parameter group")
+		}
+	}
+	for _, name := range []string{"log_replica_updates", "log_slave_updates"} { // a MariaDB that replicates nothing has it off
+		if have[name] == "OFF" && (!s.maria || have["gtid_slave_pos"] != "") {
+			return sqlerr.New(sqlerr.Invalid, "%s of the source is OFF: what it replicates from elsewhere is not in its binary log", name).WithHint("set it in the parameter group, or name the server that is written to as host")
 		}
 	}
 	_, err = s.cut(ctx, true)

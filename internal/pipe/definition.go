@@ -216,6 +216,9 @@ func (d *Definition) endpoint() (e endpoint, faults []awsauth.Fault) {
 			fault(prefix+".region", false, "is needed: the host %s does not tell it", e.host)
 		}
 		e.spec.Region = e.region
+		if msg := e.wrongResource(); msg != "" {
+			fault(prefix+".resource_id", true, "is %q: %s", e.resource, msg)
+		}
 	case "password", "":
 		for key := range d.Properties {
 			if strings.HasPrefix(key, prefix+".") {
@@ -236,6 +239,23 @@ func (d *Definition) endpoint() (e endpoint, faults []awsauth.Fault) {
 	}
 	slices.SortFunc(faults, func(a, b awsauth.Fault) int { return strings.Compare(a.Key, b.Key) })
 	return e, faults
+}
+
+// resourceID is what policies name of a database ("Creating and using an IAM
+// policy for IAM database access"): of an instance, a cluster or a proxy.
+var resourceID = regexp.MustCompile(`^(db|cluster|prx)-[A-Za-z0-9]+$`)
+
+// wrongResource tells what is wrong with the resource id that is given, as far
+// as it can be seen from here: cluster endpoints have names of their own.
+func (e *endpoint) wrongResource() string {
+	switch m := resourceID.FindStringSubmatch(e.resource); {
+	case e.resource == "":
+	case m == nil:
+		return "a resource id begins with db-, cluster- or prx- (see the tab Configuration); the database's name is none"
+	case m[1] == "db" && strings.Contains(e.host, ".cluster-") && strings.Contains(e.host, ".rds.amazonaws.com"):
+		return "that is an instance's, and the host is a cluster's endpoint: policies name the cluster's resource id, cluster-…"
+	}
+	return ""
 }
 
 // settings reads SETTINGS.

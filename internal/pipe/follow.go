@@ -69,9 +69,15 @@ func (p *Pipes) follow(ctx context.Context, one *pipe, s source) error {
 			}
 		}
 		var altered *newColumns
+		var renamed *renamedColumn
 		switch {
-		case errors.As(ended, &altered):
-			if err := p.widen(ctx, one, s, altered.table); err != nil {
+		case errors.As(ended, &altered), errors.As(ended, &renamed):
+			if altered != nil {
+				err = p.widen(ctx, one, s, altered.table)
+			} else {
+				err = p.renameColumn(ctx, one, renamed)
+			}
+			if err != nil {
 				return err
 			}
 			from.close()
@@ -244,5 +250,29 @@ func (p *Pipes) widen(ctx context.Context, one *pipe, s source, t *Table) error 
 	if len(tables[i].Columns) == len(t.Columns) {
 		return sqlerr.New(sqlerr.Unsupported, "the columns of %s have changed in a way that is not followed", t.Source()).WithHint("make the pipe anew")
 	}
+	return p.change(ctx, one, nil, func(r *Record) { r.Tables = tables })
+}
+
+// renameColumn gives a target's column the name that its source has now. The
+// stream then comes to the statement again and finds it done.
+func (p *Pipes) renameColumn(ctx context.Context, one *pipe, r *renamedColumn) error {
+	tables := slices.Clone(one.Tables)
+	i := slices.IndexFunc(tables, func(o Table) bool { return o.Source() == r.table.Source() })
+	t := &tables[i]
+	t.Columns, t.Key = slices.Clone(t.Columns), slices.Clone(t.Key)
+	at := t.column(r.old)
+	// A stop between the two leaves the target renamed and the record not.
+	if err := p.o.Alter(ctx, fmt.Sprintf("ALTER TABLE %s.%s RENAME COLUMN %s TO %s", backquote(t.Database), backquote(t.Target), backquote(r.old), backquote(r.new))); err != nil &&
+		!sqlerr.Is(err, sqlerr.NotFound) {
+		return fmt.Errorf("rename column %s of %s: %w", r.old, t.Source(), err)
+	}
+	if k := t.keyPlace(r.old); k < len(t.Key) {
+		t.Key[k] = r.new
+	}
+	c, err := mysqlColumn(r.new, t.Columns[at].Source)
+	if err != nil {
+		return err
+	}
+	t.Columns[at] = c
 	return p.change(ctx, one, nil, func(r *Record) { r.Tables = tables })
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -56,10 +57,11 @@ func (s *mysqlSource) connect(ctx context.Context) (*client.Conn, error) {
 		if err != nil {
 			return err
 		}
-		dialer := &net.Dialer{Timeout: dialTime}
+		dial, loggedIn := s.dialer(config != nil)
+		defer loggedIn()
 		// With a configuration for TLS the client refuses a server without TLS
 		// before it sends anything, and so no token travels in the clear.
-		c, err = client.ConnectWithDialer(ctx, "tcp", net.JoinHostPort(s.host, s.port), s.user, password, "", dialer.DialContext,
+		c, err = client.ConnectWithDialer(ctx, "tcp", net.JoinHostPort(s.host, s.port), s.user, password, "", dial,
 			func(c *client.Conn) error {
 				if config != nil {
 					c.SetTLSConfig(config)
@@ -70,6 +72,11 @@ func (s *mysqlSource) connect(ctx context.Context) (*client.Conn, error) {
 	}, mysqlDenied)
 	if err != nil {
 		return nil, err
+	}
+	if version := c.GetServerVersion(); strings.Contains(version, "MariaDB") != s.maria {
+		_ = c.Close()
+		is := map[bool]string{true: "MARIADB", false: "MYSQL"}[!s.maria]
+		return nil, sqlerr.New(sqlerr.Invalid, "the source is %s, version %s", is, strings.Trim(version, "\x00")).WithHint("write CREATE PIPE .. FROM %s", is)
 	}
 	limit := "max_execution_time = 0"
 	if s.maria {
@@ -151,7 +158,7 @@ func backquote(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") 
 // describe implements source.
 func (s *mysqlSource) describe(ctx context.Context, t *Table, changes bool) error {
 	what := "read the columns of " + t.Source()
-	rows, err := s.query(ctx, what, "SELECT COLUMN_NAME, COLUMN_TYPE, COALESCE(CHARACTER_SET_NAME, ''), EXTRA FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "+
+	rows, err := s.query(ctx, what, "SELECT COLUMN_NAME, COLUMN_TYPE, COALESCE(CHARACTER_SET_NAME, ''), EXTRA, TABLE_SCHEMA, TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "+
 		literal(t.Schema)+" AND TABLE_NAME = "+literal(t.Name)+" ORDER BY ORDINAL_POSITION")
 	if err != nil {
 		return err
@@ -160,6 +167,7 @@ func (s *mysqlSource) describe(ctx context.Context, t *Table, changes bool) erro
 		return sqlerr.New(sqlerr.NotFound, "the source has no table %s that user %s may see", t.Source(), s.user)
 	}
 	t.Columns = nil
+	t.Schema, t.Name = rows[0][4], rows[0][5] // as the log spells them
 	for _, r := range rows {
 		c, err := mysqlColumn(r[0], r[1])
 		if err == nil && strings.Contains(r[3], "COMPRESSED") {
@@ -169,7 +177,7 @@ func (s *mysqlSource) describe(ctx context.Context, t *Table, changes bool) erro
 			continue
 		}
 		if err == nil && changes {
-			err = logged(r[1], r[2])
+			err = followable(r[2])
 		}
 		if err != nil {
 			return sqlerr.New(sqlerr.Unsupported, "column %s of %s: %s", r[0], t.Source(), cause(err)).WithHint("leave it out: EXCLUDE (%s)", r[0])
@@ -186,7 +194,29 @@ func (s *mysqlSource) describe(ctx context.Context, t *Table, changes bool) erro
 			t.Key = append(t.Key, k[0])
 		}
 	}
+	if changes {
+		if err := s.cascades(ctx, t); err != nil {
+			return err
+		}
+	}
 	return t.check()
+}
+
+// cascade finds a foreign key in SHOW CREATE TABLE by whose rule rows change;
+// the names are quoted, and a line begins with no other text of a user's.
+var cascade = regexp.MustCompile("(?m)^  CONSTRAINT `((?:[^`]|``)*)` FOREIGN KEY .* ON (?:DELETE|UPDATE) (?:CASCADE|SET NULL|SET DEFAULT)")
+
+// cascades refuses a table whose rows a foreign key deletes or changes.
+// information_schema shows foreign keys only to users who may change the table.
+func (s *mysqlSource) cascades(ctx context.Context, t *Table) error {
+	rows, err := s.query(ctx, "read the definition of "+t.Source(), "SHOW CREATE TABLE "+t.mysqlName())
+	if err != nil {
+		return err
+	}
+	if m := cascade.FindStringSubmatch(rows[0][1]); m != nil {
+		return unlogged(t, "the foreign key "+strings.ReplaceAll(m[1], "``", "`"))
+	}
+	return nil
 }
 
 // cut implements source: changes are read from the transactions on that the
@@ -206,10 +236,10 @@ func (s *mysqlSource) cut(ctx context.Context, changes bool) (string, error) {
 	switch on := rows[0][1]; {
 	case s.maria && on != "1":
 		return "", sqlerr.New(sqlerr.Invalid, "the source writes no binary log").WithHint("turn automated backups on, which RDS's binary log hangs on")
-	case !s.maria && !strings.HasPrefix(on, "ON"):
+	case !s.maria && on != "ON":
 		return "", sqlerr.New(sqlerr.Unsupported, "gtid_mode of the source is %s: changes are followed by GTID only", on).WithHint("set gtid_mode = ON in the parameter group")
 	}
-	return rows[0][0], nil
+	return strings.Join(strings.Fields(rows[0][0]), ""), nil // MySQL breaks long sets into lines
 }
 
 // parts implements source: ranges of the first column of the key, cut at keys

@@ -53,15 +53,15 @@ func mysqlColumn(name, typ string) (Column, error) {
 		if n, err := strconv.Atoi(precision); err != nil || n > 38 {
 			c.Type = "VARCHAR(80)"
 		}
+		if strings.Contains(m[3], "zerofill") { // the log has no such zeros
+			c.Read = "CAST(" + col + " + 0 AS CHAR)"
+		}
 	case "float": // printed by itself it would have six digits
 		c.Type, c.Read = "FLOAT", "CAST(CAST("+col+" AS DOUBLE) AS CHAR)"
 	case "double":
 		c.Type = "DOUBLE"
 	case "char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set":
 		c.Type, c.Read = text, col
-		if base == "enum" || base == "set" {
-			c.Set = quotedList(typ[strings.IndexByte(typ, '(')+1 : strings.LastIndexByte(typ, ')')])
-		}
 	case "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob":
 		c.Type, c.Read, c.Binary = "VARBINARY", col, true
 	case "json":
@@ -71,7 +71,8 @@ func mysqlColumn(name, typ string) (Column, error) {
 		if base == "date" {
 			c.Type = "DATE"
 		}
-		c.Read = "IF(CAST(" + col + " AS CHAR) LIKE '0000-00-00%', NULL, CAST(" + col + " AS CHAR))" // a zero date is none
+		// A date with a zero for month or day is none.
+		c.Read = "IF(CAST(" + col + " AS CHAR) LIKE '____-00-%' OR CAST(" + col + " AS CHAR) LIKE '____-__-00%', NULL, CAST(" + col + " AS CHAR))"
 	case "time": // may be negative or longer than a day
 		c.Type = "VARCHAR(20)"
 	case "uuid", "inet4", "inet6":
@@ -82,33 +83,10 @@ func mysqlColumn(name, typ string) (Column, error) {
 	return c, nil
 }
 
-// quotedList reads 'a','b”c'.
-func quotedList(s string) []string {
-	var list []string
-	for len(s) > 0 && s[0] == '\'' {
-		var b strings.Builder
-		for s = s[1:]; len(s) > 0; s = s[1:] {
-			if s[0] == '\'' {
-				if len(s) < 2 || s[1] != '\'' {
-					break
-				}
-				s = s[1:]
-			}
-			b.WriteByte(s[0])
-		}
-		list = append(list, b.String())
-		s = strings.TrimPrefix(strings.TrimPrefix(s, "'"), ",")
-	}
-	return list
-}
-
-// logged refuses columns whose values in the binary log are not read yet.
-func logged(typ, charset string) error {
-	switch base, _, _ := strings.Cut(strings.ToLower(typ), "("); {
-	case base == "uuid" || base == "inet4" || base == "inet6":
-		return sqlerr.New(sqlerr.Unsupported, "changes of type %s are not followed yet", typ)
-	case charset != "" && charset != "utf8mb4" && charset != "utf8mb3" && charset != "utf8" && charset != "ascii":
-		return sqlerr.New(sqlerr.Unsupported, "changes of text in the character set %s are not followed yet", charset)
+// followable refuses columns whose values in the binary log are not read.
+func followable(charset string) error {
+	if manyBytes[charset] {
+		return manyBytesRefused(charset)
 	}
 	return nil
 }

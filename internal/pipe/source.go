@@ -42,11 +42,10 @@ type part string
 // Column is one column of a source's table and what becomes of it.
 type Column struct {
 	Name   string
-	Source string   // the source's own type, in full
-	Type   string   // StarRocks' spelling
-	Read   string   // the expression that the source is asked for
-	Binary bool     // bytes, not text
-	Set    []string `json:",omitempty"` // of an ENUM or SET
+	Source string // the source's own type, in full
+	Type   string // StarRocks' spelling
+	Read   string // the expression that the source is asked for
+	Binary bool   // bytes, not text
 }
 
 // feedType is how a value travels: as text, or as bytes.
@@ -123,6 +122,9 @@ func (l *logins) explain(err error, denied bool) error {
 			where, l.user, who, l.signing, l.region, cause(err))}).
 			WithHint("the identity needs rds-db:connect on %s (the resource id, db-… or cluster-…, not the name); IAM authentication must be on; the user must be one of IAM's (%s)",
 				strings.Replace(l.resourceARN(), "/"+l.user, "/"+l.user, 1), "GRANT rds_iam, or IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'")
+	case strings.Contains(err.Error(), "does not support TLS required by the client") || strings.Contains(err.Error(), "server refused TLS connection"):
+		return (&sqlerr.Error{Kind: sqlerr.Unreachable, Err: err, Msg: fmt.Sprintf("the database %s offers no TLS: no %s was sent", where, map[bool]string{true: "token", false: "password"}[l.iam])}).
+			WithHint("turn TLS on in the database, or name the endpoint of RDS itself as host: what stands between must not end TLS")
 	case denied:
 		return &sqlerr.Error{Kind: sqlerr.Denied, Err: err, Msg: fmt.Sprintf("the database %s does not let in user %s: %s", where, l.user, cause(err))}
 	case errors.As(err, &unknown) || errors.As(err, &name):
