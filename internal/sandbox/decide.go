@@ -39,6 +39,18 @@ func (c *Call) Would(n Need, guard *iam.Policy) iam.Effect {
 	return c.server.world.Set(c.who, guard, n.Grants...).Decide(&r)
 }
 
+// Note logs a decision that a service makes beside those of IAM, as Lake
+// Formation does of its grants. It does not stand in for IAM's.
+func (c *Call) Note(action, resource string, allowed bool, reason string) {
+	effect := iam.Allow
+	if !allowed {
+		effect = iam.ImplicitDeny
+	}
+	if len(c.judgments) < maxJudgments {
+		c.judgments = append(c.judgments, Judgment{Action: action, Resource: resource, Decision: effectNames[effect], Reason: reason})
+	}
+}
+
 // settle keeps a judgment for the log.
 func (c *Call) settle(j Judgment) {
 	c.decided++

@@ -29,6 +29,18 @@ func (o Object) name() string {
 	return "Catalog"
 }
 
+// arn is the object as Glue names it in a region.
+func (o Object) arn(region string) string {
+	account, nested, _ := strings.Cut(o.Catalog, ":")
+	parts := []string{o.kind()}
+	for _, p := range []string{nested, o.Database, o.Table} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	return "arn:aws:glue:" + region + ":" + account + ":" + strings.Join(parts, "/")
+}
+
 // Permissions ("Lake Formation permissions reference").
 const (
 	All            = "ALL"
@@ -141,12 +153,30 @@ var spelled = map[string]string{Select: "Select", Insert: "Insert", Alter: "Alte
 // Require refuses a caller that does not hold the permission, in the words of
 // the service.
 func (s *Service) Require(c *sandbox.Call, account, permission string, o Object) error {
-	ok, err := s.Allowed(account, c.Region, c.Caller.Principal, permission, o)
+	ok, err := s.decide(c, account, c.Region, permission, o)
 	if err == nil && !ok {
 		err = &sandbox.APIError{Status: http.StatusForbidden, Code: "AccessDeniedException",
 			Message: "Insufficient Lake Formation permission(s): Required " + spelled[permission] + " on " + o.name()}
 	}
 	return err
+}
+
+// decide is Allowed of a call's caller, told in the decision log as the action
+// "lakeformation:" and the permission.
+func (s *Service) decide(c *sandbox.Call, account, region, permission string, o Object) (bool, error) {
+	ok, err := s.Allowed(account, region, c.Caller.Principal, permission, o)
+	if err == nil {
+		note(c, region, permission, o, ok)
+	}
+	return ok, err
+}
+
+func note(c *sandbox.Call, region, permission string, o Object, allowed bool) {
+	reason := "a grant of Lake Formation gives it, or being an administrator"
+	if !allowed {
+		reason = "no grant of Lake Formation gives it"
+	}
+	c.Note("lakeformation:"+permission, o.arn(region), allowed, reason)
 }
 
 // Own gives the creator of an object all permissions on it ("Implicit Lake

@@ -53,7 +53,7 @@ func (s *Service) Vend(c *sandbox.Call, t *s3tables.Table, want time.Duration) (
 		return nil, c.Denied(need, d)
 	}
 	account, region, o := objectOf(t)
-	readable, err := s.Allowed(account, region, c.Caller.Principal, Select, o)
+	readable, err := s.decide(c, account, region, Select, o)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +70,7 @@ func (s *Service) Vend(c *sandbox.Call, t *s3tables.Table, want time.Duration) (
 		return nil, err
 	}
 	if d.AllowFullTableExternalDataAccess == nil || !*d.AllowFullTableExternalDataAccess {
+		c.Note(need.Action, need.Resource.ARN, false, "the data lake settings do not let external engines access data with full table access")
 		// Assumed: what follows the first sentence.
 		return nil, &sandbox.APIError{Status: http.StatusForbidden, Code: "AccessDeniedException", Message: "Access is not allowed. " +
 			"The data lake settings of account " + account + " do not let external engines access data with full table access (AllowFullTableExternalDataAccess)."}
@@ -143,6 +144,7 @@ func (s *Service) ObjectNeed(c *sandbox.Call, action, table string) (sandbox.Nee
 	account, region, o := objectOf(t)
 	ok, err := s.allowed(account, region, who, permission, o)
 	if err == nil && !ok {
+		note(c, region, permission, o, false)
 		err = &sandbox.APIError{Status: http.StatusForbidden, Code: "AccessDenied",
 			Message: "Insufficient Lake Formation permission(s): Required " + spelled[permission] + " on " + o.name()}
 	}
