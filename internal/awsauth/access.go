@@ -8,6 +8,10 @@ import "lakeport/internal/iam"
 type Access struct {
 	Spec     Spec
 	Requests []iam.Request
+	// Lent, unless empty, says that Spec is lent credentials for a table, with
+	// which the Requests are signed: the ARN of the table bucket whose data Lake
+	// Formation lends, or who else does.
+	Lent string
 }
 
 // Base is the identity that a Spec starts from, before any role.

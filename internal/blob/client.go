@@ -29,8 +29,10 @@ type ClientOptions struct {
 	PathStyle bool          // http://host/bucket/key even where http://bucket.host/key is possible
 	Recheck   time.Duration // how long one successful read lets cached bytes be served; 0: 60 s, below 0: this statement only
 	// Asking, unless nil, is told each request before it is made: its action, the
-	// resource's ARN and, of lists, the condition keys. It is called many times
-	// at once.
+	// resource's ARN and its own condition keys. It is called many times at once.
+	// What would change an object is told and not made: it succeeds without
+	// effect. As most names that are written are made anew each time, a write is
+	// told as one to its directory and a star.
 	Asking func(iam.Request)
 }
 

@@ -54,7 +54,7 @@ func (s *Store) metastore(checked spec) (m Metastore) {
 		m = glue.New(s.resolver.Config(s.asks(checked.glue.auth), "glue"), checked.glue.Options)
 	}
 	if s.watch != nil {
-		return s.watched(m, checked)
+		return &watchedMetastore{Metastore: m, of: checked.glue, see: s.watch.see}
 	}
 	if checked.cache.age > 0 {
 		m = newCached(m, checked.cache, time.Now)

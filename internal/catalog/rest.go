@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"lakeport/internal/awsauth"
 	"lakeport/internal/blob"
@@ -29,8 +30,11 @@ type restStore struct {
 // process calls that service.
 func (s *Store) openREST(r restStore) *icerest.Client {
 	o := r.Options
+	if s.watch != nil {
+		o.Asking = s.watchREST(&r)
+	}
 	if r.signed {
-		cfg := s.resolver.Config(r.auth, r.name)
+		cfg := s.resolver.Config(s.asks(r.auth), r.name)
 		o.Signer = &icerest.Signer{Credentials: cfg.Credentials, Name: r.name, Region: r.auth.Region}
 		if u, err := url.Parse(o.URI); err == nil {
 			if at := s.resolver.Endpoint(r.name, awsauth.Spec{Endpoint: u.Scheme + "://" + u.Host}); at != "" {
@@ -102,13 +106,26 @@ func (c *Catalog) ofLoaded(db, name string, loaded *icerest.Loaded, at lake.At) 
 // credentials for, else the catalog's own identity. Bytes that are kept of it
 // are this table's and this catalog's alone.
 func (c *Catalog) vended(db, name string, m *iceberg.Metadata, loaded *icerest.Loaded) *Storage {
-	if !c.spec.rest.Vended {
-		return c.Storage
+	var v *icerest.Vended
+	if c.spec.rest.Vended {
+		v = c.rest.Vended(db, name, m.Location, loaded)
 	}
-	v := c.rest.Vended(db, name, m.Location, loaded)
+	if c.store.watch != nil {
+		return c.watchedTable(db, name, loaded, v)
+	}
 	if v == nil {
 		return c.Storage
 	}
+	who := c.lent(v)
+	cfg := c.resolver.Config(who, "s3")
+	cfg.Credentials = v
+	return &Storage{who: who, resolver: c.resolver, objects: c.store.objects.Client(cfg, blob.ClientOptions{
+		Identity: "vended by " + c.def.Name + " " + c.spec.rest.auth.Key() + " for " + m.UUID, PathStyle: who.PathStyle, Recheck: who.Recheck,
+	})}
+}
+
+// lent is how S3 is asked with vended credentials, as they are now.
+func (c *Catalog) lent(v *icerest.Vended) awsauth.Spec {
 	keys := v.Keys()
 	who := c.spec.s3
 	who.Source, who.Chain = awsauth.Static, nil
@@ -119,11 +136,8 @@ func (c *Catalog) vended(db, name string, m *iceberg.Metadata, loaded *icerest.L
 	if keys.Endpoint != "" {
 		who.Endpoint = keys.Endpoint
 	}
-	cfg := c.resolver.Config(who, "s3")
-	cfg.Credentials = v
-	return &Storage{who: who, resolver: c.resolver, objects: c.store.objects.Client(cfg, blob.ClientOptions{
-		Identity: "vended by " + c.def.Name + " " + c.spec.rest.auth.Key() + " for " + m.UUID, PathStyle: who.PathStyle || keys.PathStyle, Recheck: who.Recheck,
-	})}
+	who.PathStyle = who.PathStyle || keys.PathStyle
+	return who
 }
 
 // createREST makes a table without rows in the REST catalog, which chooses its
@@ -141,6 +155,18 @@ func (c *Catalog) createREST(ctx context.Context, db, name string, d iceberg.Def
 	loaded, err := c.rest.CreateTable(ctx, db, icerest.Definition{Name: name, Location: n.Location, Schema: n.Schema, Spec: spec, Properties: n.Properties})
 	if err != nil {
 		return nil, c.explainREST(ctx, err, "CreateTable")
+	}
+	if c.store.watch != nil { // the table is not made: it stands where a star does
+		if n.Location == "" {
+			n.Location = "s3://*/" + name
+		}
+		m, err := n.Metadata(time.Now())
+		if err != nil {
+			return nil, err
+		}
+		if loaded.Metadata, err = m.JSON(); err != nil {
+			return nil, err
+		}
 	}
 	return c.ofLoaded(db, name, loaded, lake.At{})
 }

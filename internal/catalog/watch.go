@@ -8,7 +8,9 @@ import (
 	"lakeport/internal/awsauth"
 	"lakeport/internal/blob"
 	"lakeport/internal/iam"
+	"lakeport/internal/lake"
 	"lakeport/internal/metastore"
+	"lakeport/internal/metastore/icerest"
 )
 
 // watch is told of every call to AWS before it is made.
@@ -19,9 +21,11 @@ type watch struct {
 
 // Watched is a view of the store for one statement: what its catalogs and file
 // tables ask of AWS is told to see, as asked by the identity that they name.
-// acts says who asks in truth, so that a plan can be made where that identity is
-// refused; nil: the identity itself. Of AWS, the view keeps no answers and uses
-// none that are kept; it defines no catalogs. see is called many times at once.
+// What would change something, in AWS or elsewhere, is told and not done, and
+// succeeds without effect. acts says who asks in truth, so that a plan can be
+// made where that identity is refused; nil: the identity itself. Of AWS, the
+// view keeps no answers and uses none that are kept; it defines no catalogs. see
+// is called many times at once.
 func (s *Store) Watched(see func(awsauth.Access), acts func(awsauth.Spec) awsauth.Spec) *Store {
 	if acts == nil {
 		acts = func(spec awsauth.Spec) awsauth.Spec { return spec }
@@ -30,12 +34,20 @@ func (s *Store) Watched(see func(awsauth.Access), acts func(awsauth.Spec) awsaut
 	view := &Store{box: s.box, resolver: s.resolver, objects: s.objects, db: s.db, watch: &watch{see, acts}, open: open}
 	for _, c := range s.All() {
 		seen := view.build(c.def, c.spec)
-		if c.spec.hms != nil {
-			seen.meta = c.meta // none of AWS's; its connections are kept
+		if c.spec.hms != nil { // none of AWS's; its connections are kept
+			seen.meta = &watchedMetastore{Metastore: c.meta, see: func(awsauth.Access) {}}
 		}
 		open[c.def.Name] = seen
 	}
 	return view
+}
+
+// See tells the watcher, if there is one, of calls that a statement would make
+// by other means than catalogs and storages.
+func (s *Store) See(a awsauth.Access) {
+	if s.watch != nil {
+		s.watch.see(a)
+	}
 }
 
 // asks is the identity that asks for a Spec.
@@ -46,12 +58,20 @@ func (s *Store) asks(spec awsauth.Spec) awsauth.Spec {
 	return spec.Acting(s.watch.acts(spec))
 }
 
-// watchedStorage is a storage whose requests are told. It shares no permissions
-// with others, so that each object is asked for.
+// watchedStorage is a storage whose requests are told.
 func (s *Store) watchedStorage(who awsauth.Spec) *Storage {
-	see := func(r iam.Request) { s.watch.see(awsauth.Access{Spec: who, Requests: []iam.Request{r}}) }
-	acting := s.asks(who)
-	return &Storage{who: acting, resolver: s.resolver, see: see, objects: s.objects.Client(s.resolver.Config(acting, "s3"), blob.ClientOptions{
+	return s.watchedAs(s.asks(who), nil, func(r iam.Request) { s.watch.see(awsauth.Access{Spec: who, Requests: []iam.Request{r}}) })
+}
+
+// watchedAs is a storage that is asked as who, or with vended credentials if
+// there are any. It shares no permissions with others, so that each object is
+// asked for.
+func (s *Store) watchedAs(who awsauth.Spec, v *icerest.Vended, see func(iam.Request)) *Storage {
+	cfg := s.resolver.Config(who, "s3")
+	if v != nil {
+		cfg.Credentials = v
+	}
+	return &Storage{who: who, resolver: s.resolver, see: see, objects: s.objects.Client(cfg, blob.ClientOptions{
 		Identity: "watched " + rand.Text(), PathStyle: who.PathStyle, Recheck: -1, Asking: see,
 	})}
 }
@@ -64,87 +84,140 @@ func (s *Storage) See(action, bucket, key string, conditions iam.Context) {
 	}
 }
 
-// watched tells of the calls to a metastore, if it is Glue: a Hive metastore is
-// none of AWS's.
-func (s *Store) watched(m Metastore, checked spec) Metastore {
-	if checked.glue == nil {
-		return m
-	}
-	return &watchedGlue{Metastore: m, of: checked.glue, see: s.watch.see}
-}
-
-// watchedGlue is a Glue catalog whose reads are told, with the resources of
-// "Specifying AWS Glue resource ARNs": the object and all that it is in.
-type watchedGlue struct {
+// watchedMetastore is a metastore whose calls are told where it is Glue: a Hive
+// metastore is none of AWS's. It is not changed.
+type watchedMetastore struct {
 	Metastore
-	of  *glueStore
+	of  *glueStore // nil: not Glue
 	see func(awsauth.Access)
 }
 
-func (g *watchedGlue) tell(action, owner string, tails ...string) {
+func (m *watchedMetastore) tell(action, owner string, tails ...string) {
+	if m.of == nil {
+		return
+	}
+	arns := glueARNs(m.of.auth.Region, owner, tails...)
+	a := awsauth.Access{Spec: m.of.auth}
+	for _, arn := range arns {
+		a.Requests = append(a.Requests, iam.Request{Action: action, Resource: iam.Resource{ARN: arn, Account: accountOf(arn)}})
+	}
+	m.see(a)
+}
+
+func accountOf(arn string) string { return strings.SplitN(arn, ":", 6)[4] }
+
+// glueARNs names what a call on objects of a catalog is decided on: the catalog,
+// those that it is in, and the objects ("Specifying AWS Glue resource ARNs").
+// owner is "<account>", "<account>:<path of a nested catalog>", the path alone,
+// or empty.
+func glueARNs(region, owner string, tails ...string) []string {
 	account, nested := owner, ""
 	if before, after, ok := strings.Cut(owner, ":"); ok {
-		account, nested = before, after
+		account, nested = before, strings.ReplaceAll(after, ":", "/")
 	}
 	if strings.Trim(account, "0123456789") != "" { // a path alone
-		account, nested = "", owner
+		account, nested = "", strings.ReplaceAll(owner, ":", "/")
 	}
-	arns := []string{"catalog"}
+	list := []string{"catalog"}
 	for i, c := range nested {
 		if c == '/' {
-			arns = append(arns, "catalog/"+nested[:i])
+			list = append(list, "catalog/"+nested[:i])
 		}
 	}
 	if nested != "" {
-		arns = append(arns, "catalog/"+nested)
+		list = append(list, "catalog/"+nested)
 	}
 	for _, t := range tails {
 		kind, path, _ := strings.Cut(t, "/")
 		if nested != "" {
 			path = nested + "/" + path
 		}
-		arns = append(arns, kind+"/"+path)
+		list = append(list, kind+"/"+path)
 	}
-	a := awsauth.Access{Spec: g.of.auth}
-	for _, tail := range arns {
-		a.Requests = append(a.Requests, iam.Request{Action: action, Resource: iam.Resource{
-			ARN: "arn:aws:glue:" + g.of.auth.Region + ":" + account + ":" + tail, Account: account}})
+	for i := range list {
+		list[i] = "arn:aws:glue:" + region + ":" + account + ":" + list[i]
 	}
-	g.see(a)
+	return list
 }
 
 func database(db string) string    { return "database/" + strings.ToLower(db) }
 func below(db, name string) string { return "table/" + strings.ToLower(db+"/"+name) }
+func functions(db string) string   { return "userDefinedFunction/" + strings.ToLower(db) + "/*" }
 
-func (g *watchedGlue) Databases(ctx context.Context) ([]string, error) {
-	g.tell("glue:GetDatabases", g.of.CatalogID)
-	return g.Metastore.Databases(ctx)
+func (m *watchedMetastore) owner() string {
+	if m.of == nil {
+		return ""
+	}
+	return m.of.CatalogID
 }
 
-func (g *watchedGlue) Database(ctx context.Context, db string) (*metastore.Database, error) {
-	g.tell("glue:GetDatabase", g.of.CatalogID, database(db))
-	return g.Metastore.Database(ctx, db)
+// Databases implements Metastore.
+func (m *watchedMetastore) Databases(ctx context.Context) ([]string, error) {
+	m.tell("glue:GetDatabases", m.owner())
+	return m.Metastore.Databases(ctx)
 }
 
-func (g *watchedGlue) Tables(ctx context.Context, db string) ([]string, error) {
-	g.tell("glue:GetTables", g.of.CatalogID, database(db), below(db, "*"))
-	return g.Metastore.Tables(ctx, db)
+// Database implements Metastore.
+func (m *watchedMetastore) Database(ctx context.Context, db string) (*metastore.Database, error) {
+	m.tell("glue:GetDatabase", m.owner(), database(db))
+	return m.Metastore.Database(ctx, db)
 }
 
-func (g *watchedGlue) Table(ctx context.Context, db, name string) (*metastore.Table, error) {
-	g.tell("glue:GetTable", g.of.CatalogID, database(db), below(db, name))
-	t, err := g.Metastore.Table(ctx, db, name)
+// Tables implements Metastore.
+func (m *watchedMetastore) Tables(ctx context.Context, db string) ([]string, error) {
+	m.tell("glue:GetTables", m.owner(), database(db), below(db, "*"))
+	return m.Metastore.Tables(ctx, db)
+}
+
+// Table implements Metastore.
+func (m *watchedMetastore) Table(ctx context.Context, db, name string) (*metastore.Table, error) {
+	m.tell("glue:GetTable", m.owner(), database(db), below(db, name))
+	t, err := m.Metastore.Table(ctx, db, name)
 	if err == nil && (!strings.EqualFold(t.Database, db) || !strings.EqualFold(t.Name, name)) { // a resource link's target
-		g.tell("glue:GetTable", t.CatalogID, database(t.Database), below(t.Database, t.Name))
+		m.tell("glue:GetTable", t.CatalogID, database(t.Database), below(t.Database, t.Name))
 	}
 	return t, err
 }
 
-func (g *watchedGlue) Partitions(ctx context.Context, t *metastore.Table, w metastore.Wanted) ([]metastore.Partition, error) {
-	owner := g.of.CatalogID
+// Partitions implements Metastore.
+func (m *watchedMetastore) Partitions(ctx context.Context, t *metastore.Table, w metastore.Wanted) ([]metastore.Partition, error) {
+	m.tell("glue:GetPartitions", m.ownerOf(t), database(t.Database), below(t.Database, t.Name))
+	return m.Metastore.Partitions(ctx, t, w)
+}
+
+func (m *watchedMetastore) ownerOf(t *metastore.Table) string {
 	if t.CatalogID != "" {
-		owner = t.CatalogID
+		return t.CatalogID
 	}
-	g.tell("glue:GetPartitions", owner, database(t.Database), below(t.Database, t.Name))
-	return g.Metastore.Partitions(ctx, t, w)
+	return m.owner()
+}
+
+// CreateDatabase implements writer.
+func (m *watchedMetastore) CreateDatabase(_ context.Context, d *metastore.Database) error {
+	m.tell("glue:CreateDatabase", m.owner(), database(d.Name))
+	return nil
+}
+
+// DropDatabase implements writer.
+func (m *watchedMetastore) DropDatabase(_ context.Context, db string) error {
+	m.tell("glue:DeleteDatabase", m.owner(), database(db), below(db, "*"), functions(db))
+	return nil
+}
+
+// CreateTable implements writer.
+func (m *watchedMetastore) CreateTable(_ context.Context, t *metastore.Table) (lake.Outcome, error) {
+	m.tell("glue:CreateTable", m.owner(), database(t.Database), below(t.Database, t.Name))
+	return lake.Committed, nil
+}
+
+// ReplaceTable implements writer.
+func (m *watchedMetastore) ReplaceTable(_ context.Context, t *metastore.Table, _ map[string]string) (lake.Outcome, error) {
+	m.tell("glue:UpdateTable", m.ownerOf(t), database(t.Database), below(t.Database, t.Name))
+	return lake.Committed, nil
+}
+
+// DropTable implements writer.
+func (m *watchedMetastore) DropTable(_ context.Context, db, name string) error {
+	m.tell("glue:DeleteTable", m.owner(), database(db), below(db, name))
+	return nil
 }

@@ -5,8 +5,13 @@
 // leaves to others which calls a statement makes.
 //
 // What it cannot read, it does not judge by: session policies, the policies of
-// an organization, and Lake Formation's grants, which may all refuse what is
-// told as allowed here; and a KMS key's grants, which may allow what is denied.
+// an organization, Lake Formation's grants on other than the tables of table
+// buckets, and whether a database of RDS has IAM authentication switched on,
+// which may all refuse what is told as allowed here; and a KMS key's grants,
+// which may allow what is denied.
+//
+// A permission of Lake Formation is told as an action lakeformation:PERMISSION,
+// in capitals, on Glue's name of the object.
 package doctor
 
 import (
@@ -51,10 +56,10 @@ type Step struct {
 	Fixes     []Fix // all together, with what Reason says of conditions, let a denied call pass
 }
 
-// Fix is a statement to add to a policy.
+// Fix is what to add, and to what.
 type Fix struct {
-	To     string // "the identity-based policies of …", "the trust policy of …"
-	Policy string // a whole policy document
+	To     string // "the identity-based policies of …", "the trust policy of …", "the grants of Lake Formation in account …"
+	Policy string // a whole policy document; the request of GrantPermissions; a member of the data lake settings
 }
 
 // Exam judges the calls of one statement. It reads each document once.
@@ -72,6 +77,10 @@ type Exam struct {
 	heads    map[string]head // by the ARN of an object
 	defaults map[string]head // by bucket
 	callers  map[string]*caller
+	lakes    map[string]*lake     // by region:account
+	made     map[string]string    // by the ARN of an object of Glue's, who makes it
+	tables   map[[3]string]string // ARNs by the bucket's, namespace and name; empty: not there
+	guards   map[string]*guard    // of table buckets and tables
 }
 
 // Begin starts an Exam.
@@ -80,7 +89,8 @@ func Begin(ctx context.Context, o Options) *Exam {
 		o.Now = time.Now
 	}
 	e := &Exam{o: o, named: len(o.Profiles) > 0, readers: map[string]awsauth.Spec{}, accounts: map[string]*account{}, buckets: map[string]*guard{},
-		owners: map[string]string{}, listed: map[string]bool{}, catalogs: map[string]*guard{}, keys: map[string]*guard{}, heads: map[string]head{}, defaults: map[string]head{}, callers: map[string]*caller{}}
+		owners: map[string]string{}, listed: map[string]bool{}, catalogs: map[string]*guard{}, keys: map[string]*guard{}, heads: map[string]head{}, defaults: map[string]head{}, callers: map[string]*caller{},
+		lakes: map[string]*lake{}, made: map[string]string{}, tables: map[[3]string]string{}, guards: map[string]*guard{}}
 	for _, name := range o.Profiles {
 		spec := awsauth.Spec{Source: awsauth.Default, Profile: name, Region: "us-east-1"}
 		arn, err := o.Resolver.Caller(ctx, spec, 0)
@@ -139,8 +149,21 @@ func (e *Exam) Judge(ctx context.Context, calls []awsauth.Access) []Step {
 				add(e.judge(ctx, a.Spec, n, r))
 			}
 		}
+		if a.Lent != "" {
+			e.lend(ctx, a, add)
+			continue
+		}
 		for _, r := range a.Requests {
+			if permission(r.Action) != "" {
+				if step, decides := e.lakeStep(ctx, a.Spec, r); decides {
+					add(step)
+				}
+				continue
+			}
+			r.Resource = owned(r.Resource, e.callerOf(ctx, a.Spec, len(a.Spec.Chain)).Account)
+			r = e.table(ctx, r, a.Spec.Region)
 			step := e.judge(ctx, a.Spec, len(a.Spec.Chain), r)
+			e.make(ctx, a.Spec, r)
 			key, use, unread := e.encryption(ctx, a.Spec, r)
 			if unread != "" && step.Answer == Allowed {
 				step.Answer, step.Reason = Unknown, unread

@@ -213,6 +213,15 @@ func (e *Exam) guard(ctx context.Context, s awsauth.Spec, ev *evidence) {
 	case "kms":
 		g := e.key(ctx, r.ARN)
 		ev.policies.Resource, unread = g.policy, g.unread
+	case "s3tables":
+		g := e.tablePolicy(ctx, &ev.request)
+		ev.policies.Resource, unread = g.policy, g.unread
+		ev.guarded, _, _ = strings.Cut(r.ARN, "/table/")
+	case "lakeformation": // has no policies of its own
+	case "rds-db":
+		if strings.Contains(r.ARN, ":dbuser:*/") {
+			unread = "the database's resource id is not told: give aws.rds.resource_id"
+		}
 	default:
 		unread = "the policies of " + service + " are not read"
 	}

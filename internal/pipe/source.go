@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"lakeport/internal/awsauth"
+	"lakeport/internal/iam"
 	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
 )
@@ -75,14 +76,32 @@ func (l *logins) secret(ctx context.Context) (string, error) {
 }
 
 func (l *logins) resourceARN() string {
-	resource, account := l.resource, "*"
-	if resource == "" {
-		resource = "*"
-	}
+	account := "*"
 	if n := len(l.spec.Chain); n > 0 {
 		account = strings.Split(l.spec.Chain[n-1].RoleARN, ":")[4]
 	}
-	return fmt.Sprintf("arn:aws:rds-db:%s:%s:dbuser:%s/%s", l.region, account, resource, l.user)
+	return l.userARN(account)
+}
+
+// userARN is the database's user as policies name it ("Creating and using an
+// IAM policy for IAM database access", Amazon RDS User Guide); * stands for what
+// is not told.
+func (e *endpoint) userARN(account string) string {
+	resource := e.resource
+	if resource == "" {
+		resource = "*"
+	}
+	return fmt.Sprintf("arn:aws:rds-db:%s:%s:dbuser:%s/%s", e.region, account, resource, e.user)
+}
+
+// Access is what the pipe asks of AWS: to log in by IAM, where it does. The
+// account is that of who logs in.
+func (d *Definition) Access() []awsauth.Access {
+	e, _ := d.endpoint()
+	if !e.iam {
+		return nil
+	}
+	return []awsauth.Access{{Spec: e.spec, Requests: []iam.Request{{Action: "rds-db:connect", Resource: iam.Resource{ARN: e.userARN("")}}}}}
 }
 
 // again runs connect a second time, with new credentials, where the database

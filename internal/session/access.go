@@ -9,8 +9,8 @@ import (
 	"lakeport/internal/blob"
 	"lakeport/internal/catalog"
 	"lakeport/internal/doctor"
-	"lakeport/internal/iam"
 	"lakeport/internal/lake"
+	"lakeport/internal/pipe"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/syntax"
 	"lakeport/internal/transfer"
@@ -86,10 +86,12 @@ func (c *session) watching(ctx context.Context, acts func(awsauth.Spec) awsauth.
 	return calls, err
 }
 
-// rehearse does of a statement what makes no change and reads no rows.
+// rehearse does of a statement what makes no change and reads no rows. Catalogs
+// and storages that are watched make none: a statement that changes what they
+// hold is carried out with them.
 func (c *session) rehearse(ctx context.Context, st syntax.Statement, text string) error {
 	switch st := st.(type) {
-	case *syntax.CreateCatalog, *syntax.AlterCatalog, *syntax.DropCatalog:
+	case *syntax.CreateCatalog, *syntax.AlterCatalog, *syntax.DropCatalog, *syntax.SetCatalog:
 		return nil // asks AWS nothing by itself
 	case *syntax.ShowDatabases, *syntax.ShowTables, *syntax.ShowColumns, *syntax.ShowPartitions, *syntax.Describe:
 		return c.dispatch(ctx, text, st, discarded{})
@@ -99,48 +101,79 @@ func (c *session) rehearse(ctx context.Context, st syntax.Statement, text string
 		return c.rehearseCopy(ctx, st, text)
 	case *syntax.Unload:
 		return c.rehearseUnload(ctx, st, text)
-	case *syntax.Query, *syntax.Insert, *syntax.Update, *syntax.Delete, *syntax.CreateTable:
-		if err := c.writesOutside(st, text); err != nil {
-			return err
-		}
-		if create, is := st.(*syntax.CreateTable); is && create.Query.IsZero() {
-			return nil // nor does this, also for files
-		}
-		q, _, err := c.explained(ctx, st, text)
+	case *syntax.CreatePipe:
+		d, err := pipe.Define(st, c.database, text)
 		if err != nil {
 			return err
 		}
-		p, err := c.plan(ctx, syntax.Fragment{Text: q.text}, q.text)
-		if err != nil {
-			return q.locate(err, text)
+		for _, a := range d.Access() {
+			c.catalogs().See(a)
 		}
-		p.close()
 		return nil
+	case *syntax.Use:
+		parts := st.Database.Names()
+		cat := c.catalog
+		if len(parts) == 2 {
+			cat = parts[0]
+		}
+		return c.findDatabase(ctx, cat, parts[len(parts)-1])
+	case *syntax.CreateDatabase:
+		cat, db, err := c.databaseName(st.Name)
+		if err != nil || cat == catalog.Internal {
+			return err
+		}
+		return c.createExternalDatabase(ctx, st, cat, db, text, discarded{})
+	case *syntax.DropDatabase:
+		cat, db, err := c.databaseName(st.Name)
+		if err != nil || cat == catalog.Internal {
+			return err
+		}
+		ext, err := c.externalCatalog(cat, "DROP DATABASE")
+		if err != nil {
+			return err
+		}
+		return ext.DropDatabase(ctx, db)
+	case *syntax.DropTable:
+		for _, t := range st.Tables {
+			if n, err := c.name(t); err == nil && n.catalog != catalog.Internal {
+				if err := c.dropExternal(ctx, n, st.Force); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	case *syntax.CreateTable:
+		if n, err := c.name(st.Table); err == nil && n.catalog != catalog.Internal {
+			return c.createExternal(ctx, n, st, text, discarded{})
+		}
+		if st.Query.IsZero() {
+			return nil // asks AWS nothing by itself, also for files
+		}
+		return c.rehearseRows(ctx, st, text)
+	case *syntax.Insert:
+		if n, err := c.name(st.Table); len(st.Table.Parts) > 0 && err == nil && n.catalog != catalog.Internal {
+			return c.insertExternal(ctx, n, st, text, discarded{})
+		}
+		return c.rehearseRows(ctx, st, text)
+	case *syntax.Query, *syntax.Update, *syntax.Delete:
+		return c.rehearseRows(ctx, st, text)
 	}
 	return sqlerr.New(sqlerr.Unsupported, "EXPLAIN ACCESS of this statement is not supported").WithPos(text, int(st.Start())).
-		WithHint("queries, INSERT, UPDATE, DELETE, CREATE TABLE … AS, LOAD LABEL, COPY, UNLOAD and what SHOW and DESC tell of external catalogs can be explained")
+		WithHint("queries, INSERT, UPDATE, DELETE, CREATE and DROP of tables and databases, USE, LOAD LABEL, COPY, UNLOAD, CREATE PIPE and what SHOW and DESC tell of external catalogs can be explained")
 }
 
-// writesOutside refuses statements that write into an external catalog, whose
-// calls are not foretold.
-func (c *session) writesOutside(st syntax.Statement, text string) error {
-	var into syntax.QualifiedName
-	switch st := st.(type) {
-	case *syntax.Insert:
-		into = st.Table
-	case *syntax.CreateTable:
-		into = st.Table
-	default:
-		return nil
+// rehearseRows plans the query by which a statement finds its rows.
+func (c *session) rehearseRows(ctx context.Context, st syntax.Statement, text string) error {
+	q, _, err := c.explained(ctx, st, text)
+	if err != nil {
+		return err
 	}
-	if len(into.Parts) == 0 {
-		return nil
+	p, err := c.plan(ctx, syntax.Fragment{Text: q.text}, q.text)
+	if err != nil {
+		return q.locate(err, text)
 	}
-	n, err := c.name(into)
-	if err == nil && n.catalog != catalog.Internal {
-		err = sqlerr.New(sqlerr.Unsupported, "EXPLAIN ACCESS of writes into an external catalog is not built yet").WithPos(text, int(into.Start()))
-	}
-	return err
+	p.close()
+	return nil
 }
 
 // rehearseLoad lists what LOAD LABEL would read.
@@ -224,14 +257,7 @@ func (c *session) rehearseUnload(ctx context.Context, st *syntax.Unload, text st
 		}
 		storage.See("s3:DeleteObject", bucket, prefix+"*", nil)
 	}
-	asked := iam.Context{}
-	switch {
-	case u.Encrypt.KMSKey != "":
-		asked["s3:x-amz-server-side-encryption"], asked["s3:x-amz-server-side-encryption-aws-kms-key-id"] = []string{"aws:kms"}, []string{u.Encrypt.KMSKey}
-	case u.Encrypt.Managed:
-		asked["s3:x-amz-server-side-encryption"] = []string{"AES256"}
-	}
-	storage.See("s3:PutObject", bucket, prefix+"*", asked)
+	storage.See("s3:PutObject", bucket, prefix+"*", u.Encrypt.Conditions())
 	return nil
 }
 

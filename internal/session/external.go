@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -377,7 +378,8 @@ func (c *session) append(ctx context.Context, a *addition, p *plan, text string)
 	}
 	defer os.RemoveAll(dir)
 	p.before = len(p.sql) + len(text) + 1<<20 // what fails while it runs has no place in the text
-	files, err := c.conn.Export(ctx, engine.Export{Query: casts(layout, a.columns, types, p.sql), Partition: layout.Partition, Dir: dir, Options: layout.Options})
+	export := engine.Export{Query: casts(layout, a.columns, types, p.sql), Partition: layout.Partition, Dir: dir, Options: layout.Options}
+	files, err := c.export(ctx, export)
 	if err != nil {
 		return 0, err
 	}
@@ -400,6 +402,19 @@ func (c *session) append(ctx context.Context, a *addition, p *plan, text string)
 		rows += f.Rows
 	}
 	return rows, nil
+}
+
+// export writes a query's rows as files. In a rehearsal, which reads no rows,
+// an empty file stands for all that there would be.
+func (c *session) export(ctx context.Context, e engine.Export) ([]engine.Exported, error) {
+	if c.watched == nil {
+		return c.conn.Export(ctx, e)
+	}
+	file := engine.Exported{Path: filepath.Join(e.Dir, "rehearsed"), Written: lake.Written{Partition: make([]*string, len(e.Partition))}}
+	if err := os.WriteFile(file.Path, nil, 0o600); err != nil {
+		return nil, fmt.Errorf("rehearse the export of rows: %w", err)
+	}
+	return []engine.Exported{file}, nil
 }
 
 // uploads is how many files of one statement are stored at once.

@@ -43,9 +43,37 @@ type Options struct {
 	Credential secret.String     // "id:secret" of OAuth2's client credentials
 	Scope      string            // of the token; empty: "catalog"
 	Audience   string
-	TokenURI   string           // empty: the catalog's own endpoint
-	HTTP       *http.Client     // nil: one that waits a minute for an answer
-	Now        func() time.Time // nil: time.Now
+	TokenURI   string       // empty: the catalog's own endpoint
+	HTTP       *http.Client // nil: one that waits a minute for an answer
+	// Asking, unless nil, is told each call before it is made. A call that would
+	// change something is told and not made: it succeeds without effect.
+	Asking func(Call)
+	Now    func() time.Time // nil: time.Now
+}
+
+// Operation is an operation of the API, by its name in the specification where
+// that has one.
+type Operation string
+
+// The operations that a Client calls.
+const (
+	GetConfig       Operation = "getConfig"
+	ListNamespaces  Operation = "listNamespaces"
+	LoadNamespace   Operation = "loadNamespaceMetadata"
+	CreateNamespace Operation = "createNamespace"
+	DropNamespace   Operation = "dropNamespace"
+	ListTables      Operation = "listTables"
+	LoadTable       Operation = "loadTable"
+	LoadCredentials Operation = "loadCredentials"
+	CreateTable     Operation = "createTable"
+	CommitTable     Operation = "updateTable"
+	DropTable       Operation = "dropTable"
+)
+
+// Call is one call of the API, for who watches.
+type Call struct {
+	Operation       Operation
+	Database, Table string // empty where it is about none
 }
 
 // Signer signs requests with Signature V4.
@@ -84,6 +112,14 @@ func New(o Options) *Client {
 	}
 	o.URI = strings.TrimRight(o.URI, "/")
 	return &Client{o: o, signer: v4.NewSigner()}
+}
+
+// asking tells who watches of a call; it tells whether anybody does.
+func (c *Client) asking(op Operation, db, table string) bool {
+	if c.o.Asking != nil {
+		c.o.Asking(Call{op, db, table})
+	}
+	return c.o.Asking != nil
 }
 
 // Error is a catalog's refusal. Its code is the exception's name.
@@ -374,6 +410,7 @@ func (c *Client) settings(ctx context.Context) (*config, error) {
 	if known != nil {
 		return known, nil
 	}
+	c.asking(GetConfig, "", "")
 	query := url.Values{}
 	if c.o.Warehouse != "" {
 		query.Set("warehouse", c.o.Warehouse)

@@ -129,6 +129,7 @@ func (v *Vended) renew(ctx context.Context) (Keys, error) {
 	if !v.keysWithTable {
 		u, err := v.c.at(ctx, v.db, "tables", v.name, "credentials")
 		if err == nil {
+			v.c.asking(LoadCredentials, v.db, v.name)
 			err = v.c.do(ctx, request{op: "get credentials of table " + v.db + "." + v.name, method: http.MethodGet, url: u}, t)
 		}
 		v.keysWithTable = err != nil
