@@ -30,6 +30,7 @@ var codecNames = [...]string{"NONE", "ZLIB", "SNAPPY", "LZO", "LZ4", "ZSTD", "BR
 const (
 	defaultBlock = 256 << 10 // where the postscript names none
 	maxBlock     = 1<<23 - 1 // the header of a chunk can say no more
+	chunkHeader  = 3
 )
 
 // stream reads the bytes of one stream: chunks with a header of three bytes
@@ -71,16 +72,16 @@ func (s *stream) more() error {
 
 // chunk decompresses the next chunk into cur.
 func (s *stream) chunk() error {
-	if len(s.raw) < 3 {
+	if len(s.raw) < chunkHeader {
 		return faultf("a stream ends within the header of a chunk")
 	}
 	header := uint32(s.raw[0]) | uint32(s.raw[1])<<8 | uint32(s.raw[2])<<16
 	n, stored := int(header>>1), header&1 == 1
-	if n > len(s.raw)-3 {
-		return faultf("a chunk of %d bytes stands where only %d are left", n, len(s.raw)-3)
+	if n > len(s.raw)-chunkHeader {
+		return faultf("a chunk of %d bytes stands where only %d are left", n, len(s.raw)-chunkHeader)
 	}
-	in := s.raw[3 : 3+n]
-	s.raw = s.raw[3+n:]
+	in := s.raw[chunkHeader : chunkHeader+n]
+	s.raw = s.raw[chunkHeader+n:]
 	if stored {
 		s.cur = in
 		return nil

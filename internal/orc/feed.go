@@ -22,8 +22,8 @@ type Input struct {
 // Feed gives the rows of files, stripe by stripe: two columns of the reader's
 // own, file_index (the Input's Index) and file_row_number (from 0), then the
 // given ones. The engine reads the first to count rows, which costs nothing so.
-// Stripes that filters rule out are left out; their rows are counted all the
-// same in file_row_number.
+// Stripes and row groups that filters rule out are left out; their rows are
+// counted all the same in file_row_number.
 func Feed(columns []lake.Column, inputs []Input) (lake.Feed, error) {
 	s := &stripes{windows: map[string]*window{}}
 	feed := lake.Feed{Open: s.open}
@@ -96,29 +96,17 @@ func (s *stripes) open(ctx context.Context, n int, columns []int) (lake.FeedRead
 	if got.err != nil {
 		return nil, p.in.File.wrap(got.err)
 	}
-	r := &rows{part: p, left: got.stripe.info.rows, row: got.stripe.info.first, columns: columns}
-	for _, c := range columns {
-		if c < added {
-			r.readers = append(r.readers, nil)
-			continue
-		}
-		in, err := p.reader(got.stripe, c)
-		if err != nil {
-			return nil, p.in.File.wrap(err)
-		}
-		r.readers = append(r.readers, in)
-	}
-	return r, nil
+	return &rows{part: p, stripe: got.stripe, columns: columns}, nil
 }
 
 // reader makes the reader of the feed's column c.
-func (p part) reader(s *stripe, c int) (reader, error) {
+func (p part) reader(s *span, c int) (reader, error) {
 	at := p.in.Columns[c-added]
 	if at < 0 {
 		return &nullReader{}, nil
 	}
 	col := p.in.File.columns[at]
-	r, err := s.reader(col.id, col.Type)
+	r, err := s.open(col.id, col.Type)
 	return r, p.locate(col.Name, err)
 }
 
@@ -174,26 +162,52 @@ func (s *stripes) start(ctx context.Context, n int, columns []int) *fetching {
 				f.err = fmt.Errorf("read %s: internal fault: %v\n%s", p.in.File.Name(), r, debug.Stack())
 			}
 		}()
-		f.stripe, f.err = p.in.File.fetch(ctx, p.number, inFile)
+		f.stripe, f.err = p.in.File.fetch(ctx, p.number, inFile, p.in.Filters)
 	}()
 	return f
 }
 
-// rows gives the rows of a part.
+// rows gives the rows of a part, span by span.
 type rows struct {
 	part
+	stripe  *stripe
+	spans   int // begun
 	left    int64
 	row     int64 // of the file
 	columns []int
 	readers []reader // nil: the index or the row's number
 }
 
+// next begins the next span; false: there is none.
+func (r *rows) next() (bool, error) {
+	if r.spans == len(r.stripe.spans) {
+		return false, nil
+	}
+	s := &r.stripe.spans[r.spans]
+	r.spans++
+	r.left, r.row = s.to-s.from, r.stripe.info.first+s.from
+	r.readers = r.readers[:0]
+	for _, c := range r.columns {
+		var in reader
+		if c >= added {
+			var err error
+			if in, err = r.reader(s, c); err != nil {
+				return false, r.in.File.wrap(err)
+			}
+		}
+		r.readers = append(r.readers, in)
+	}
+	return true, nil
+}
+
 // Read implements lake.FeedReader.
 func (r *rows) Read(dst *lake.Chunk) (int, error) {
-	n := int(min(int64(dst.Rows), r.left))
-	if n == 0 {
-		return 0, nil
+	for r.left == 0 {
+		if ok, err := r.next(); !ok {
+			return 0, err
+		}
 	}
+	n := int(min(int64(dst.Rows), r.left))
 	for i, in := range r.readers {
 		v := &dst.Columns[i]
 		if in != nil {

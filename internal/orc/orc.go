@@ -53,6 +53,7 @@ type File struct {
 	hybrid     bool  // dates before October 1582 are in the Julian calendar
 	old        bool  // statistics of strings are not in the order of bytes
 	oldDecimal bool  // statistics of decimals are not to be trusted
+	blooms     bool  // Bloom filters are
 }
 
 // stripeInfo is where a stripe stands, and its rows.

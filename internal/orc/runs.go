@@ -400,6 +400,17 @@ func (r *boolRuns) fill(mask []uint64, n int) (set int, err error) {
 	return set, nil
 }
 
+// skipBits passes over the first n bits of a byte.
+func (r *boolRuns) skipBits(n int) error {
+	if n == 0 {
+		return nil
+	}
+	var first [1]byte
+	err := r.bytes.fill(first[:])
+	r.cur, r.left = first[0], 8-n
+	return err
+}
+
 // skip passes over n bytes.
 func (r *byteRuns) skip(n int) error {
 	var buf [512]byte

@@ -10,9 +10,9 @@ import (
 
 // statistics is what is known of a column in a file, a stripe or a row group.
 type statistics struct {
+	kept    bool  // rows have been counted
 	values  int64 // that are not NULL
-	counted bool
-	hasNull bool // also where old files do not say
+	hasNull bool  // also where old files do not say
 	low     lake.Value
 	high    lake.Value // both nil: no bounds
 	text    bool       // the bounds are of strings
@@ -24,7 +24,8 @@ func parseStatistics(b []byte) (statistics, error) {
 	err := fields(b, func(x field) error {
 		switch x.number {
 		case 1:
-			s.values, s.counted = int64(x.value), true
+			s.values = int64(x.value)
+			s.kept = s.kept || s.values > 0
 		case 2:
 			return s.bounds(x.data, func(x field) lake.Value { return integer(x.signed()) })
 		case 3:
@@ -40,6 +41,7 @@ func parseStatistics(b []byte) (statistics, error) {
 			return s.instants(x.data)
 		case 10:
 			s.hasNull = x.value != 0
+			s.kept = s.kept || s.hasNull
 		}
 		return nil
 	})
@@ -102,14 +104,19 @@ func (s *statistics) strings(b []byte) error {
 }
 
 // instants reads the bounds of timestamps, whole milliseconds of the wall clock
-// as if it were UTC's: the true ones are less than one later. Those that old
-// writers left, in a zone of theirs, are not used.
+// as if it were UTC's: the true ones are less than one later, or before 1970 less
+// than one earlier where a writer cut towards zero. Those that old writers left,
+// in a zone of theirs, are not used (ORC-135).
 func (s *statistics) instants(b []byte) error {
 	var low, high lake.Value
 	err := fields(b, func(x field) error {
 		switch x.number {
 		case 3:
-			low = time.UnixMilli(x.signed()).UTC()
+			at := time.UnixMilli(x.signed()).UTC()
+			if at.Unix() <= 0 {
+				at = at.Add(time.Nanosecond - time.Millisecond)
+			}
+			low = at
 		case 4:
 			high = time.UnixMilli(x.signed()).UTC().Add(time.Millisecond - time.Nanosecond)
 		}
@@ -130,13 +137,16 @@ type Filter struct {
 }
 
 // excludes tells whether the rows that s is about certainly do not meet a
-// filter.
+// filter. Writers that keep no statistics leave ones of no value and no NULL, which
+// tell nothing.
 func (f *File) excludes(x Filter, s statistics) bool {
 	t := f.types[f.columns[x.Column].id]
 	switch {
+	case !s.kept:
+		return false
 	case x.Op == lake.IsNull:
 		return !s.hasNull
-	case s.counted && s.values == 0: // all are NULL
+	case s.values == 0: // all are NULL
 		return true
 	case x.Op == lake.IsNotNull, s.low == nil, s.high == nil,
 		!comparable(x.Type, s.low), !comparable(x.Type, s.high),

@@ -1,6 +1,7 @@
 package orc
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -21,6 +22,8 @@ const (
 	streamLength     streamKind = 2
 	streamDictionary streamKind = 3
 	streamSecondary  streamKind = 5
+	streamRowIndex   streamKind = 6
+	streamBloom      streamKind = 8 // over UTF-8; the kind before it hashes texts otherwise
 )
 
 func (k streamKind) String() string {
@@ -46,27 +49,50 @@ const (
 
 func (e encoding) v2() bool { return e.kind == directV2 || e.kind == dictionaryV2 }
 
-// streamAt is where a stream of a stripe stands in the file.
-type streamAt struct {
-	kind     streamKind
-	column   int
-	off, end int64
+// streamID names a stream of a stripe.
+type streamID struct {
+	column int
+	kind   streamKind
 }
 
-// stripe is a stripe whose footer has been read and whose wanted streams have
-// been fetched.
+// place is where bytes stand in the file.
+type place struct{ off, end int64 }
+
+// stripe is a stripe whose footer has been read and whose wanted rows have been
+// fetched.
 type stripe struct {
 	f         *File
 	info      stripeInfo
-	streams   []streamAt
+	streams   map[streamID]place // but those of no bytes
 	encodings []encoding
 	zone      string
-	bytes     map[streamAt][]byte
+	index     []byte // nil: read piece by piece
+	spans     []span
+	words     map[int]*words // dictionaries read, by column
 }
 
-// fetch reads what of a stripe the given columns need.
-func (f *File) fetch(ctx context.Context, number int, columns []int) (*stripe, error) {
-	s := &stripe{f: f, info: f.stripes[number], bytes: map[streamAt][]byte{}}
+// span is rows of a stripe, one after another, and what it takes to read them.
+type span struct {
+	*stripe
+	from, to int64               // rows of the stripe
+	bytes    map[streamID][]byte // of the wanted streams
+	seeks    map[streamID]seek   // where the rows begin; none: at the stream's start
+	ends     map[streamID]seek   // where the rows after them do; none: the stripe ends with them
+	err      error               // the first of opening a stream
+}
+
+// narrowed tells whether rows are left out.
+func (s *stripe) narrowed() bool {
+	return len(s.spans) != 1 || s.spans[0].to-s.spans[0].from < s.info.rows
+}
+
+func (s *stripe) whole() []span { return []span{{stripe: s, to: s.info.rows}} }
+
+// fetch reads what of a stripe the given columns need, without the row groups
+// that filters rule out.
+func (f *File) fetch(ctx context.Context, number int, columns []int, filters []Filter) (*stripe, error) {
+	s := &stripe{f: f, info: f.stripes[number], streams: map[streamID]place{}, words: map[int]*words{}}
+	s.spans = s.whole()
 	wanted := make([]bool, len(f.types))
 	for _, c := range columns {
 		f.mark(f.columns[c].id, wanted)
@@ -87,6 +113,9 @@ func (f *File) fetch(ctx context.Context, number int, columns []int) (*stripe, e
 	if err != nil {
 		return nil, fmt.Errorf("footer of stripe %d: %w", number, err)
 	}
+	if err := s.narrow(ctx, filters, wanted); err != nil {
+		return nil, fmt.Errorf("row index of stripe %d: %w", number, err)
+	}
 	return s, s.load(ctx, wanted)
 }
 
@@ -105,25 +134,26 @@ func (s *stripe) parse(b []byte) error {
 	err := fields(b, func(x field) error {
 		switch x.number {
 		case 1:
-			a := streamAt{off: off}
+			var id streamID
 			length := int64(0)
 			err := fields(x.data, func(x field) error {
 				switch x.number {
 				case 1:
-					a.kind = streamKind(x.value)
+					id.kind = streamKind(x.value)
 				case 2:
-					a.column = int(min(x.value, uint64(len(s.f.types))))
+					id.column = int(min(x.value, uint64(len(s.f.types))))
 				case 3:
 					length = int64(x.value)
 				}
 				return nil
 			})
 			if length < 0 || length > limit-off {
-				return faultf("a %v stream of %d bytes does not fit into it", a.kind, length)
+				return faultf("a %v stream of %d bytes does not fit into it", id.kind, length)
+			}
+			if length > 0 {
+				s.streams[id] = place{off, off + length}
 			}
 			off += length
-			a.end = off
-			s.streams = append(s.streams, a)
 			return err
 		case 2:
 			var e encoding
@@ -151,53 +181,92 @@ func (s *stripe) parse(b []byte) error {
 	return err
 }
 
-// A request costs as much as maxGap bytes; but what is fetched between streams
-// is at most one part in wasteShare of what is wanted, or leastWaste.
+// A request costs as much as maxGap bytes; but what is fetched between pieces is
+// at most one part in a share of what is wanted, or leastWaste.
 const (
 	maxGap     = 160 << 10
-	wasteShare = 16
 	leastWaste = 4 << 10
+	fewBytes   = 16 // share where most pieces are wanted
+	someBytes  = 4  // where few are, each small
 	maxFetch   = 32 // requests of one stripe under way
 )
 
-// load fetches the streams that hold values of the wanted columns, those that
-// are near each other at once.
+// piece is bytes of a stream that are wanted, and who gets them.
+type piece struct {
+	place
+	give func([]byte)
+}
+
+// load fetches what each span needs of the streams that hold values of the
+// wanted columns.
 func (s *stripe) load(ctx context.Context, wanted []bool) error {
-	var list []streamAt
-	var size int64
-	for _, a := range s.streams {
-		switch a.kind {
+	for i := range s.spans {
+		s.spans[i].bytes = map[streamID][]byte{}
+	}
+	var list []piece
+	for id, at := range s.streams {
+		switch id.kind {
 		case streamPresent, streamData, streamLength, streamDictionary, streamSecondary:
-			if a.column < len(wanted) && wanted[a.column] && a.end > a.off {
-				list, size = append(list, a), size+a.end-a.off
+			if id.column >= len(wanted) || !wanted[id.column] {
+				continue
+			}
+			for i := range s.spans {
+				x := &s.spans[i]
+				list = append(list, piece{x.part(id, at), func(b []byte) { x.bytes[id] = b }})
 			}
 		}
 	}
-	waste := max(size/wasteShare, leastWaste)
+	share := fewBytes
+	if s.narrowed() {
+		share = someBytes
+	}
+	return s.gather(ctx, list, share)
+}
+
+// read gives bytes of the stripe, from its index where that is at hand.
+func (s *stripe) read(ctx context.Context, off, n int64) ([]byte, error) {
+	if at := off - s.info.offset; at+n <= int64(len(s.index)) {
+		return s.index[at:][:n], nil
+	}
+	return s.f.read(ctx, off, n)
+}
+
+// gather fetches pieces, those that are near each other at once.
+func (s *stripe) gather(ctx context.Context, list []piece, share int) error {
+	slices.SortFunc(list, func(a, b piece) int { return cmp.Compare(a.off, b.off) })
+	var size int64
+	for _, p := range list {
+		size += p.end - p.off
+	}
+	waste := max(size/int64(share), leastWaste)
 	var g errgroup.Group
 	g.SetLimit(maxFetch)
 	var mu sync.Mutex
 	for len(list) > 0 {
-		n := 1
+		n, from, to := 1, list[0].off, list[0].end
 		for ; n < len(list); n++ {
-			gap := list[n].off - list[n-1].end
+			gap := max(0, list[n].off-to) // pieces may overlap
 			if gap > maxGap || gap > waste {
 				break
 			}
 			waste -= gap
+			to = max(to, list[n].end)
 		}
 		near := list[:n]
 		list = list[n:]
+		if from == to { // no rows after have values there
+			near[0].give(nil)
+			continue
+		}
 		g.Go(func() error {
-			from, to := near[0].off, near[n-1].end
-			b, err := s.f.read(ctx, from, to-from)
+			b, err := s.read(ctx, from, to-from)
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			for _, a := range near {
-				s.bytes[a] = b[a.off-from : a.end-from : a.end-from]
+			for _, p := range near {
+				p.give(b[p.off-from : p.end-from : p.end-from])
 			}
 			return nil
 		})
@@ -206,52 +275,85 @@ func (s *stripe) load(ctx context.Context, wanted []bool) error {
 }
 
 // stream opens a stream of a column; nil: there is none.
-func (s *stripe) stream(column int, k streamKind) *stream {
-	for a, b := range s.bytes {
-		if a.column == column && a.kind == k {
-			return newStream(b, s.f.codec, s.f.block)
-		}
+func (s *span) stream(column int, k streamKind) *stream {
+	id := streamID{column, k}
+	b, ok := s.bytes[id]
+	if !ok {
+		return nil
 	}
-	return nil
+	in := newStream(b, s.f.codec, s.f.block)
+	s.note(in.skip(s.seeks[id].inner))
+	return in
+}
+
+func (s *span) note(err error) {
+	if s.err == nil {
+		s.err = err
+	}
 }
 
 // must opens a stream that may only be missing where there is nothing to read.
-func (s *stripe) must(column int, k streamKind) *stream {
+func (s *span) must(column int, k streamKind) *stream {
 	if in := s.stream(column, k); in != nil {
 		return in
 	}
 	return &stream{}
 }
 
-func (s *stripe) ints(column int, k streamKind, signed bool) ints {
-	return ints{in: s.must(column, k), v2: s.encodings[column].v2(), signed: signed}
+// values is how many values before the span's a stream's first run has.
+func (s *span) values(column int, k streamKind) int { return s.seeks[streamID{column, k}].values }
+
+func (s *span) ints(column int, k streamKind, signed bool) ints {
+	r := ints{in: s.must(column, k), v2: s.encodings[column].v2(), signed: signed}
+	s.note(r.skip(s.values(column, k)))
+	return r
 }
 
-// reader makes the reader of a column.
-func (s *stripe) reader(id int, t lake.Type) (reader, error) {
+func (s *span) byteRuns(column int, k streamKind) byteRuns {
+	r := byteRuns{in: s.must(column, k)}
+	s.note(r.skip(s.values(column, k)))
+	return r
+}
+
+func (s *span) boolRuns(column int, k streamKind) boolRuns {
+	r := boolRuns{bytes: s.byteRuns(column, k)}
+	s.note(r.skipBits(s.seeks[streamID{column, k}].bits))
+	return r
+}
+
+// open makes the reader of a column.
+func (s *span) open(id int, t lake.Type) (reader, error) {
+	r, err := s.reader(id, t)
+	if err == nil {
+		err = s.err
+	}
+	return r, err
+}
+
+func (s *span) reader(id int, t lake.Type) (reader, error) {
 	info, enc := s.f.types[id], s.encodings[id]
 	text := info.kind == kindString || info.kind == kindVarchar || info.kind == kindChar
 	if enc.kind > dictionaryV2 || enc.kind%2 == 1 && !text {
 		return nil, refusal(fmt.Sprintf("has a column in encoding %d", enc.kind))
 	}
 	p := present{}
-	if in := s.stream(id, streamPresent); in != nil {
-		p.in = &boolRuns{bytes: byteRuns{in: in}}
+	if _, ok := s.bytes[streamID{id, streamPresent}]; ok {
+		in := s.boolRuns(id, streamPresent)
+		p.in = &in
 	}
-	numbers := s.ints(id, streamData, true)
 	switch info.kind {
 	case kindBoolean:
-		return &boolReader{present: p, in: boolRuns{bytes: byteRuns{in: s.must(id, streamData)}}}, nil
+		return &boolReader{present: p, in: s.boolRuns(id, streamData)}, nil
 	case kindByte:
-		return &byteReader{present: p, in: byteRuns{in: s.must(id, streamData)}}, nil
+		return &byteReader{present: p, in: s.byteRuns(id, streamData)}, nil
 	case kindShort:
-		return &wholeReader[int16]{present: p, in: numbers}, nil
+		return &wholeReader[int16]{present: p, in: s.ints(id, streamData, true)}, nil
 	case kindInt:
-		return &wholeReader[int32]{present: p, in: numbers}, nil
+		return &wholeReader[int32]{present: p, in: s.ints(id, streamData, true)}, nil
 	case kindLong:
-		return &wholeReader[int64]{present: p, in: numbers}, nil
+		return &wholeReader[int64]{present: p, in: s.ints(id, streamData, true)}, nil
 	case kindDate:
-		r := &wholeReader[int32]{present: p, in: numbers}
+		r := &wholeReader[int32]{present: p, in: s.ints(id, streamData, true)}
 		if s.f.hybrid {
 			r.fix = proleptic
 		}
@@ -270,20 +372,32 @@ func (s *stripe) reader(id int, t lake.Type) (reader, error) {
 	return s.nested(id, p, t)
 }
 
-func (s *stripe) texts(id int, p present, trim bool) (reader, error) {
-	enc := s.encodings[id]
-	lengths := s.ints(id, streamLength, false)
-	if enc.kind%2 == 0 {
-		return &textReader{present: p, lengths: lengths, in: s.must(id, streamData), trim: trim}, nil
+func (s *span) texts(id int, p present, trim bool) (reader, error) {
+	if s.encodings[id].kind%2 == 0 {
+		return &textReader{present: p, lengths: s.ints(id, streamLength, false), in: s.must(id, streamData), trim: trim}, nil
 	}
-	if enc.words > math.MaxInt32 {
-		return nil, faultf("it claims a dictionary of %d words", enc.words)
-	}
-	r := &wordReader{present: p, in: s.ints(id, streamData, false)}
-	return r, r.dictionary(&lengths, s.must(id, streamDictionary), int(enc.words), trim)
+	dict, err := s.dictionary(id, trim)
+	return &wordReader{present: p, in: s.ints(id, streamData, false), dict: dict}, err
 }
 
-func (s *stripe) stamps(id int, p present, k kind) (reader, error) {
+// dictionary reads a column's words, once for all spans.
+func (s *span) dictionary(id int, trim bool) (*words, error) {
+	if s.words[id] == nil {
+		n := s.encodings[id].words
+		if n > math.MaxInt32 {
+			return nil, faultf("it claims a dictionary of %d words", n)
+		}
+		lengths := s.ints(id, streamLength, false)
+		dict, err := readWords(&lengths, s.must(id, streamDictionary), int(n), trim)
+		if err != nil {
+			return nil, err
+		}
+		s.words[id] = dict
+	}
+	return s.words[id], nil
+}
+
+func (s *span) stamps(id int, p present, k kind) (reader, error) {
 	r := &stampReader{present: p, seconds: s.ints(id, streamData, true), nanos: s.ints(id, streamSecondary, false), hybrid: s.f.hybrid}
 	switch s.zone {
 	case "", "UTC", "GMT", "Etc/UTC", "Etc/GMT", "Z":
@@ -297,7 +411,7 @@ func (s *stripe) stamps(id int, p present, k kind) (reader, error) {
 	return r, err
 }
 
-func (s *stripe) decimals(id int, p present, t lake.Type) reader {
+func (s *span) decimals(id int, p present, t lake.Type) reader {
 	in, scales := s.must(id, streamData), s.ints(id, streamSecondary, true)
 	width, scale := int(t.Width), int(t.Scale)
 	switch {
@@ -311,7 +425,7 @@ func (s *stripe) decimals(id int, p present, t lake.Type) reader {
 	return &decimalReader[lake.Int128]{present: p, in: in, scales: scales, width: width, scale: scale}
 }
 
-func (s *stripe) nested(id int, p present, t lake.Type) (reader, error) {
+func (s *span) nested(id int, p present, t lake.Type) (reader, error) {
 	info := s.f.types[id]
 	var inner []lake.Type
 	switch info.kind {

@@ -83,6 +83,7 @@ const maxDepth = 64 // of nested types
 func (f *File) parseFooter(b []byte, p postscript) error {
 	var writer, calendar uint64
 	encrypted := false
+	var release string
 	err := fields(b, func(x field) error {
 		switch x.number {
 		case 3:
@@ -115,6 +116,8 @@ func (f *File) parseFooter(b []byte, p postscript) error {
 			encrypted = true
 		case 11:
 			calendar = x.value
+		case 12:
+			release = string(x.data)
 		}
 		return nil
 	})
@@ -132,6 +135,7 @@ func (f *File) parseFooter(b []byte, p postscript) error {
 	// ORC-1553: those of short decimals may be wrong before version 7.
 	f.old = writer == java && p.writerVersion == 0
 	f.oldDecimal = writer == java && p.writerVersion < 7
+	f.blooms = soundBlooms(writer, release)
 	if len(f.stats) != len(f.types) {
 		f.stats = nil
 	}

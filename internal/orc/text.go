@@ -97,50 +97,55 @@ func (r *textReader) skip(n int) error {
 	return nil
 }
 
-// wordReader reads texts in the DICTIONARY encodings: numbers of words.
-type wordReader struct {
-	present
-	in    ints
-	words []lake.String
-	bytes []byte // under words
-	kept  []lake.String
+// words is a dictionary, and the bytes under it.
+type words struct {
+	list  []lake.String
+	bytes []byte
 }
 
-func (r *wordReader) children() []reader { return nil }
-
-// dictionary reads n words. Their bytes come first: no word but one is empty, so
+// readWords reads n words. Their bytes come first: no word but one is empty, so
 // that memory is bounded by the bytes there are, whatever n and the lengths say.
-func (r *wordReader) dictionary(lengths *ints, in *stream, n int, trim bool) error {
-	var err error
-	if r.bytes, err = in.rest(math.MaxInt32); err != nil {
-		return err
+func readWords(lengths *ints, in *stream, n int, trim bool) (*words, error) {
+	bytes, err := in.rest(math.MaxInt32)
+	if err != nil {
+		return nil, err
 	}
-	if n > len(r.bytes)+1 {
-		return faultf("a dictionary of %d bytes claims %d words", len(r.bytes), n)
+	if n > len(bytes)+1 {
+		return nil, faultf("a dictionary of %d bytes claims %d words", len(bytes), n)
 	}
-	r.words = make([]lake.String, 0, n)
-	for rest := r.bytes; len(r.words) < n; {
-		part, err := lengths.next(n - len(r.words))
+	d := &words{make([]lake.String, 0, n), bytes}
+	for rest := bytes; len(d.list) < n; {
+		part, err := lengths.next(n - len(d.list))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, size := range part {
 			if size < 0 || size > int64(len(rest)) {
-				return faultf("a word of %d bytes stands where %d are left", size, len(rest))
+				return nil, faultf("a word of %d bytes stands where %d are left", size, len(rest))
 			}
-			r.words = append(r.words, makeText(rest[:size], trim))
+			d.list = append(d.list, makeText(rest[:size], trim))
 			rest = rest[size:]
 		}
 	}
-	return nil
+	return d, nil
 }
+
+// wordReader reads texts in the DICTIONARY encodings: numbers of words.
+type wordReader struct {
+	present
+	in   ints
+	dict *words
+	kept []lake.String
+}
+
+func (r *wordReader) children() []reader { return nil }
 
 func (r *wordReader) read(v *lake.Vector, n int, above []uint64) error {
 	mask, values, err := r.rows(n, above)
 	if err != nil {
 		return err
 	}
-	data := room(v, &r.kept, n)
+	data, list := room(v, &r.kept, n), r.dict.list
 	for done := 0; done < values; {
 		part, err := r.in.next(values - done)
 		if err != nil {
@@ -148,10 +153,10 @@ func (r *wordReader) read(v *lake.Vector, n int, above []uint64) error {
 		}
 		out := data[done : done+len(part)]
 		for i, x := range part {
-			if uint64(x) >= uint64(len(r.words)) {
-				return faultf("word %d is asked of a dictionary of %d", x, len(r.words))
+			if uint64(x) >= uint64(len(list)) {
+				return faultf("word %d is asked of a dictionary of %d", x, len(list))
 			}
-			out[i] = r.words[x]
+			out[i] = list[x]
 		}
 		done += len(part)
 	}

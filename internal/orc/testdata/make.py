@@ -49,6 +49,12 @@ for codec in ["uncompressed", "zlib", "snappy", "lz4", "zstd"]:
     orc.write_table(types(3000 if codec == "zstd" else 700), f"types_{codec}.orc", compression=codec, compression_block_size=65536,
                     dictionary_key_size_threshold=0.1)
 
+# Row groups of 500 in one stripe, with Bloom filters.
+for codec in ["uncompressed", "zstd"]:
+    blooms = [i + 1 for i, f in enumerate(types(1).schema) if f.name in ("id", "tiny", "small", "num", "txt", "word", "d", "day")]
+    orc.write_table(types(3300), f"groups_{codec}.orc", compression=codec, batch_size=100, row_index_stride=500,
+                    dictionary_key_size_threshold=0.1, bloom_filter_columns=blooms, bloom_filter_fpp=0.05)
+
 # Stripes whose ids do not overlap, in row groups of 1000.
 n = 60000
 table = pa.table({"id": pa.array(range(n)), "txt": pa.array([f"{i:06d}" for i in range(n)]),
