@@ -48,6 +48,7 @@ type Job struct {
 	DB       string
 	Label    string
 	Kind     string // picks the Work: "BROKER"; what SHOW LOAD calls the type
+	Alone    string // of what is Alone alike, a database has one job under way; "": any number. Such jobs have no label
 	User     string
 	Text     string `json:"-"` // the statement; it may hold secrets and is stored sealed
 	Priority Priority
@@ -72,6 +73,13 @@ type Progress struct {
 	Loaded     int64 // rows written
 	Tables     []string
 	Rejected   []string // the first rows that were filtered, and why
+	Steps      []Step   // that the work has entered since it was started last
+}
+
+// Step is a stage of a Kind's work, in the Kind's own words.
+type Step struct {
+	Name string
+	At   time.Time // when it began
 }
 
 // Priority orders the queue.

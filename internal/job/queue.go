@@ -184,6 +184,23 @@ func (q *Queue) Reserve(ctx context.Context, db, label string) (*Reservation, er
 	return &Reservation{q: q, key: key, Job: Job{ID: q.last, DB: db, Label: label, State: Pending, Created: q.o.Now()}}, nil
 }
 
+// reserveAlone keeps a database for one job that is to be alone.
+func (q *Queue) reserveAlone(_ context.Context, db, alone string) (*Reservation, error) {
+	key := db + "\x00\x00" + alone
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := q.reserved[key]
+	for _, a := range q.jobs {
+		taken = taken || a.DB == db && a.Alone == alone && !a.State.Ended()
+	}
+	if taken {
+		return nil, sqlerr.New(sqlerr.Conflict, "Can only run one %s job of a database at same time", alone).With(sqlerr.Code{MySQL: 1064, State: "HY000"})
+	}
+	q.reserved[key] = true
+	q.last++
+	return &Reservation{q: q, key: key, Job: Job{ID: q.last, DB: db, State: Pending, Created: q.o.Now()}}, nil
+}
+
 // Reservation is a label held for a statement.
 type Reservation struct {
 	Job
@@ -207,12 +224,18 @@ func (r *Reservation) Finish(ctx context.Context, c *engine.Conn) error {
 }
 
 // Submit stores a job and gives its id. From then on it runs, also after a
-// restart. The label must be free in its database.
+// restart. The label must be free in its database, or the database without
+// another job that is Alone alike.
 func (q *Queue) Submit(ctx context.Context, j Job) (int64, error) {
 	if q.o.Kinds[j.Kind] == nil {
 		return 0, fmt.Errorf("there is no work of kind %q", j.Kind)
 	}
-	r, err := q.Reserve(ctx, j.DB, j.Label)
+	reserve := q.Reserve
+	if j.Alone != "" {
+		reserve = q.reserveAlone
+		j.Label = ""
+	}
+	r, err := reserve(ctx, j.DB, cmp.Or(j.Alone, j.Label))
 	if err != nil {
 		return 0, err
 	}
@@ -342,20 +365,31 @@ func (q *Queue) move(ctx context.Context, a *active, next State, message string)
 
 // Cancel ends a job that has not begun to commit, and waits for its end.
 func (q *Queue) Cancel(ctx context.Context, db, label string) error {
+	missing := sqlerr.New(sqlerr.NotFound, "Load job does not exist").WithHint("SHOW LOAD tells the jobs of a database; one that is FINISHED or CANCELLED cannot be cancelled")
+	return q.cancel(ctx, func(j *Job) bool { return j.DB == db && j.Alone == "" && j.Label == label }, missing)
+}
+
+// CancelAlone is Cancel of the job of a kind that is Alone in its database.
+func (q *Queue) CancelAlone(ctx context.Context, db, kind string) error {
+	missing := sqlerr.New(sqlerr.NotFound, "No %s job is currently running", strings.ToLower(kind))
+	return q.cancel(ctx, func(j *Job) bool { return j.DB == db && j.Alone != "" && j.Kind == kind }, missing)
+}
+
+func (q *Queue) cancel(ctx context.Context, is func(*Job) bool, missing error) error {
 	q.mu.Lock()
 	var found *active
 	for _, a := range q.jobs {
-		if a.DB == db && a.Label == label {
+		if is(&a.Job) && !a.State.Ended() {
 			found = a
 		}
 	}
 	switch {
 	case found == nil:
 		q.mu.Unlock()
-		return sqlerr.New(sqlerr.NotFound, "Load job does not exist").WithHint("SHOW LOAD tells the jobs of a database; one that is FINISHED or CANCELLED cannot be cancelled")
+		return missing
 	case found.State == Prepared:
 		q.mu.Unlock()
-		return sqlerr.New(sqlerr.Conflict, "Cancel job [%s] fail: it commits", label)
+		return sqlerr.New(sqlerr.Conflict, "Cancel job [%s] fail: it commits", cmp.Or(found.Label, found.Kind))
 	case found.cancel == nil: // waits: it is cancelled as it starts
 		runs, cancel := context.WithCancelCause(context.Background())
 		found.cancel = cancel
@@ -377,7 +411,7 @@ func (q *Queue) Prioritize(ctx context.Context, db, label string, p Priority) er
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, a := range q.jobs {
-		if a.DB == db && a.Label == label {
+		if a.DB == db && a.Alone == "" && a.Label == label {
 			a.Priority = p
 			return nil
 		}
@@ -386,23 +420,27 @@ func (q *Queue) Prioritize(ctx context.Context, db, label string, p Priority) er
 }
 
 // List gives the jobs of a database, of all if db is "", in the order of their
-// ids.
-func (q *Queue) List(ctx context.Context, db string) ([]Job, error) {
+// ids: those with labels, or those that are Alone alike.
+func (q *Queue) List(ctx context.Context, db, alone string) ([]Job, error) {
 	q.store.Lock()
 	list, err := read(ctx, q.conn, q.o.Box, "WHERE ? = '' OR db = ?", db, db)
 	q.store.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Job, len(list))
+	var out []Job
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, j := range list {
-		out[i] = *j
-		if a := q.jobs[j.ID]; a != nil && !j.State.Ended() {
-			out[i] = a.Job
-			out[i].Progress.Tables, out[i].Progress.Rejected = slices.Clone(a.Progress.Tables), slices.Clone(a.Progress.Rejected)
+	for _, j := range list {
+		if j.Alone != alone {
+			continue
 		}
+		if a := q.jobs[j.ID]; a != nil && !j.State.Ended() {
+			*j = a.Job
+			p := &j.Progress
+			p.Tables, p.Rejected, p.Steps = slices.Clone(p.Tables), slices.Clone(p.Rejected), slices.Clone(p.Steps)
+		}
+		out = append(out, *j)
 	}
 	return out, nil
 }
@@ -449,11 +487,34 @@ func (r *Run) Commit(ctx context.Context, f func(*engine.Conn) error) error {
 	})
 	r.q.mu.Lock()
 	defer r.q.mu.Unlock()
-	r.done = err == nil
-	if err != nil && r.a.State == Prepared {
+	if r.done = err == nil; r.done {
+		r.a.State = Finished
+	} else if r.a.State == Prepared {
 		r.a.State = Loading
 	}
 	return err
+}
+
+// Enter reports that the work has come to a step.
+func (r *Run) Enter(step string) {
+	r.Report(func(p *Progress) { p.Steps = append(p.Steps, Step{step, r.q.o.Now()}) })
+}
+
+// Publish turns the job FINISHED after f, whose effect shows outside the
+// database and cannot be taken back: once f has begun, the job can no longer be
+// cancelled. If f fails, the job is not finished.
+func (r *Run) Publish(ctx context.Context, f func(context.Context) error) error {
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	if err := f(ctx); err != nil {
+		r.q.mu.Lock()
+		defer r.q.mu.Unlock()
+		r.a.State = Loading
+		return err
+	}
+	return r.Commit(ctx, func(*engine.Conn) error { return nil })
 }
 
 // prepare shuts out a cancellation from now on.

@@ -109,7 +109,7 @@ func (b *bench) submit(label string, p Priority) {
 func (b *bench) ended(label string) Job {
 	b.t.Helper()
 	for {
-		list, err := b.q.List(b.t.Context(), "d")
+		list, err := b.q.List(b.t.Context(), "d", "")
 		if err != nil {
 			b.t.Fatal(err)
 		}

@@ -204,7 +204,7 @@ func (c *session) showLoad(ctx context.Context, st *syntax.ShowLoad, text string
 	if err != nil && !st.All {
 		return err
 	}
-	list, err := c.srv.jobs.List(ctx, db)
+	list, err := c.srv.jobs.List(ctx, db, "")
 	if err != nil {
 		return err
 	}
@@ -281,7 +281,7 @@ func (c *session) showLoadWarnings(ctx context.Context, st *syntax.ShowLoad, tex
 	if err != nil {
 		return err
 	}
-	list, err := c.srv.jobs.List(ctx, db)
+	list, err := c.srv.jobs.List(ctx, db, "")
 	if err != nil {
 		return err
 	}
@@ -301,7 +301,7 @@ var loadColumns = []string{"ID#", "LABEL", "PROFILE_ID", "DB_NAME", "TABLE_NAME"
 	"TRACKING_SQL", "REJECTED_RECORD_PATH", "JOB_ID#", "DATABASE_NAME"}
 
 func fillLoads(ctx context.Context, c *session, _ string, _ wanted, r *relation) error {
-	list, err := c.srv.jobs.List(ctx, "")
+	list, err := c.srv.jobs.List(ctx, "", "")
 	for _, j := range list {
 		properties, _ := json.Marshal(map[string]string{"timeout": j.Detail["timeout"], "max_filter_ratio": j.Detail["max_filter_ratio"]})
 		r.add(j.ID, j.Label, nil, j.DB, strings.Join(j.Progress.Tables, ", "), j.User, "default_warehouse", string(j.State), progress(j), j.Kind, j.Priority.String(),
@@ -312,7 +312,7 @@ func fillLoads(ctx context.Context, c *session, _ string, _ wanted, r *relation)
 }
 
 func fillTrackingLogs(ctx context.Context, c *session, _ string, _ wanted, r *relation) error {
-	list, err := c.srv.jobs.List(ctx, "")
+	list, err := c.srv.jobs.List(ctx, "", "")
 	for _, j := range list {
 		if len(j.Progress.Rejected) > 0 {
 			r.add(j.ID, j.ID, j.Label, j.DB, strings.Join(j.Progress.Rejected, "\n"), j.Kind)

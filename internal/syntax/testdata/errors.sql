@@ -37,3 +37,6 @@ DELETE t /* ERROR "expected FROM, found 't'" */;
 EXECUTE s USING 1 /* ERROR "expected user variable such as @a, found '1'" */;
 SELECT 'a /* ERROR "unterminated string" */;
 INSERT INTO t TEMPORARY /* ERROR "temporary partitions are not supported" */ PARTITION (p) SELECT 1;
+CREATE REPOSITORY r WITH BROKER LOCATION "s3://b" /* ERROR "expected ON, found string" */;
+BACKUP SNAPSHOT s TO r ON (t PARTITION (a = /* ERROR "expected ',' or '\)', found '='" */ 1));
+RESTORE SNAPSHOT s TO /* ERROR "expected '.' or FROM, found 'TO'" */ r;
