@@ -43,6 +43,41 @@ func (c *Client) List(ctx context.Context, bucket, prefix string, recursive bool
 // ListAfter is List of the keys that come after the key after, which need not
 // be there. S3 orders keys by their UTF-8 bytes.
 func (c *Client) ListAfter(ctx context.Context, bucket, prefix, after string, recursive bool) ([]lake.Object, error) {
+	var all []lake.Object
+	err := c.pages(ctx, bucket, prefix, after, recursive, func(page *s3.ListObjectsV2Output, decode func(*string) (string, error)) error {
+		for _, e := range page.Contents {
+			key, err := decode(e.Key)
+			if err != nil {
+				return err
+			}
+			all = append(all, lake.Object{
+				Bucket: bucket, Key: key, Size: aws.ToInt64(e.Size), ETag: aws.ToString(e.ETag), Modified: aws.ToTime(e.LastModified),
+			})
+		}
+		return nil
+	})
+	return all, err
+}
+
+// Directories gives what keys that begin with prefix have in common up to the
+// next slash, which stands at the end of each.
+func (c *Client) Directories(ctx context.Context, bucket, prefix string) ([]string, error) {
+	var all []string
+	err := c.pages(ctx, bucket, prefix, "", false, func(page *s3.ListObjectsV2Output, decode func(*string) (string, error)) error {
+		for _, e := range page.CommonPrefixes {
+			key, err := decode(e.Prefix)
+			if err != nil {
+				return err
+			}
+			all = append(all, key)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// pages calls each for the pages of a list; decode reads a key of the page.
+func (c *Client) pages(ctx context.Context, bucket, prefix, after string, recursive bool, each func(*s3.ListObjectsV2Output, func(*string) (string, error)) error) error {
 	in := &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl}
 	if after != "" {
 		in.StartAfter = &after
@@ -52,26 +87,27 @@ func (c *Client) ListAfter(ctx context.Context, bucket, prefix, after string, re
 	}
 	c.asking("s3:ListBucket", bucket, "", listKeys(prefix, recursive))
 	uri := "s3://" + bucket + "/" + prefix
-	var all []lake.Object
 	for pages := s3.NewListObjectsV2Paginator(c.api(ctx), in); pages.HasMorePages(); {
 		now := c.store.o.Now()
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, c.sdkError(ctx, "s3:ListBucket", "s3://"+bucket, fmt.Errorf("list %s: %w", uri, err), now)
+			return c.sdkError(ctx, "s3:ListBucket", "s3://"+bucket, fmt.Errorf("list %s: %w", uri, err), now)
 		}
-		for _, e := range page.Contents {
-			key := aws.ToString(e.Key)
-			if page.EncodingType == types.EncodingTypeUrl {
-				if key, err = url.QueryUnescape(key); err != nil {
-					return nil, fmt.Errorf("list %s: S3 sent the key %q: %w", uri, aws.ToString(e.Key), err)
-				}
+		decode := func(key *string) (string, error) {
+			if page.EncodingType != types.EncodingTypeUrl {
+				return aws.ToString(key), nil
 			}
-			all = append(all, lake.Object{
-				Bucket: bucket, Key: key, Size: aws.ToInt64(e.Size), ETag: aws.ToString(e.ETag), Modified: aws.ToTime(e.LastModified),
-			})
+			plain, err := url.QueryUnescape(aws.ToString(key))
+			if err != nil {
+				err = fmt.Errorf("list %s: S3 sent the key %q: %w", uri, aws.ToString(key), err)
+			}
+			return plain, err
+		}
+		if err := each(page, decode); err != nil {
+			return err
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // listKeys are the condition keys of a list (Service Authorization Reference,

@@ -30,12 +30,14 @@ type Store struct {
 	mu   sync.Mutex // one writer; guards all below
 	conn *engine.Conn
 	open map[string]*Catalog
+
+	repos map[string]*Repository
 }
 
 // Open reads the definitions that the database holds, through conn, which the
 // store keeps. It contacts no AWS. Metadata in Parquet is read by db.
 func Open(ctx context.Context, db *engine.DB, conn *engine.Conn, box *secret.Box, resolver *awsauth.Resolver, objects *blob.Store) (*Store, error) {
-	s := &Store{box: box, resolver: resolver, objects: objects, db: db, conn: conn, open: map[string]*Catalog{}}
+	s := &Store{box: box, resolver: resolver, objects: objects, db: db, conn: conn, open: map[string]*Catalog{}, repos: map[string]*Repository{}}
 	for _, text := range []string{
 		"CREATE SCHEMA IF NOT EXISTS " + engine.Catalog + "." + Schema,
 		"CREATE TABLE IF NOT EXISTS " + table + " (name VARCHAR NOT NULL, definition BLOB NOT NULL)",
@@ -43,6 +45,9 @@ func Open(ctx context.Context, db *engine.DB, conn *engine.Conn, box *secret.Box
 		if _, err := conn.Exec(ctx, text); err != nil {
 			return nil, fmt.Errorf("prepare the catalogs' table: %w", err)
 		}
+	}
+	if err := s.loadRepositories(ctx); err != nil {
+		return nil, err
 	}
 	return s, s.load(ctx)
 }

@@ -281,6 +281,16 @@ func (c *session) dispatch(ctx context.Context, text string, st syntax.Statement
 		return c.dropPipe(ctx, st, w)
 	case *syntax.PausePipe:
 		return c.pausePipe(ctx, st, w)
+	case *syntax.CreateRepository:
+		return c.createRepository(ctx, st, text, w)
+	case *syntax.DropRepository:
+		return c.dropRepository(ctx, st, text, w)
+	case *syntax.Backup:
+		return c.backup(ctx, st, text, w)
+	case *syntax.Restore:
+		return c.restore(ctx, st, text, w)
+	case *syntax.CancelBackup:
+		return c.cancelBackup(ctx, st, text, w)
 	case *syntax.Unsupported:
 		return st.Refuse(text)
 	}

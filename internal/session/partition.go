@@ -226,8 +226,24 @@ func (l *listed) cast(v string) string {
 }
 
 func (l *listed) between(name, values, low, high string) {
-	l.out = append(l.out, partition{name, values, fmt.Sprintf("%s >= %s AND %s < %s", l.column, low, l.column, high), low, high})
+	l.out = append(l.out, partition{name, values, l.inRange(low, high), low, high})
 	l.below = high
+}
+
+// inRange gives the condition of a range; a bound that is "" is open, and below
+// an open one stands NULL too.
+func (l *listed) inRange(low, high string) string {
+	var where []string
+	if low != "" {
+		where = append(where, l.column+" >= "+low)
+	}
+	if high != "" {
+		where = append(where, l.column+" < "+high)
+	}
+	if low == "" {
+		return "(" + l.column + " IS NULL OR " + strings.Join(append(where, "true"), " AND ") + ")"
+	}
+	return strings.Join(where, " AND ")
 }
 
 // lessThan begins where the partition before ends; the first takes NULL too.
@@ -235,21 +251,11 @@ func (l *listed) lessThan(d syntax.PartitionDef, values []string, max bool) erro
 	if !max && len(values) != 1 {
 		return l.fail(d, "partition %s needs one upper bound", d.Name.Name)
 	}
-	var where []string
-	if l.below != "" {
-		where = append(where, l.column+" >= "+l.below)
-	}
 	high := ""
 	if !max {
 		high = l.cast(values[0])
-		where = append(where, l.column+" < "+high)
 	}
-	text := strings.Join(where, " AND ")
-	if l.below == "" {
-		text = "(" + l.column + " IS NULL OR " + strings.Join(append(where, "true"), " AND ") + ")"
-	}
-	l.out = append(l.out, partition{d.Name.Name, valuesText(d), text, l.below, high})
-	l.below = high
+	l.between(d.Name.Name, valuesText(d), l.below, high)
 	return nil
 }
 

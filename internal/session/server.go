@@ -87,7 +87,9 @@ func NewServer(ctx context.Context, o Options) (*Server, error) {
 		}
 	}
 	var err error
-	s.jobs, err = job.Open(ctx, job.Options{DB: o.DB, Box: o.Box, Log: o.Log, Kinds: map[string]job.Work{brokerLoad: s.runLoad}})
+	s.jobs, err = job.Open(ctx, job.Options{DB: o.DB, Box: o.Box, Log: o.Log, Kinds: map[string]job.Work{
+		brokerLoad: s.runLoad, backupJob: s.runBackup, restoreJob: s.runRestore,
+	}})
 	if err != nil {
 		return nil, err
 	}

@@ -53,6 +53,12 @@ func (c *session) show(ctx context.Context, st syntax.Statement, text string, w 
 		return true, c.answer(ctx, r, "Key", st.Filter, text, w)
 	case *syntax.ShowLoad:
 		return true, c.showLoad(ctx, st, text, w)
+	case *syntax.ShowRepositories:
+		return true, c.showRepositories(ctx, st, text, w)
+	case *syntax.ShowSnapshot:
+		return true, c.showSnapshot(ctx, st, text, w)
+	case *syntax.ShowBackup:
+		return true, c.showBackup(ctx, st, text, w)
 	case *syntax.ShowPipes:
 		return true, c.showPipes(ctx, st, text, w)
 	case *syntax.Show:

@@ -1,0 +1,314 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"lakeport/internal/catalog"
+	"lakeport/internal/engine"
+	"lakeport/internal/job"
+	"lakeport/internal/lake"
+	"lakeport/internal/sqlerr"
+	"lakeport/internal/syntax"
+	"lakeport/internal/transfer"
+	"lakeport/internal/wire"
+)
+
+// restore checks a RESTORE against the snapshot, and submits it.
+func (c *session) restore(ctx context.Context, st *syntax.Restore, text string, w wire.ResultWriter) error {
+	if st.Catalogs != nil {
+		return sqlerr.New(sqlerr.Unsupported, "RESTORE of external catalogs is not built yet").WithPos(text, int(st.Catalogs.Pos))
+	}
+	repo, err := c.repository(st.Repository, text)
+	if err != nil {
+		return err
+	}
+	o, err := c.backupSettings(st.Properties, []string{"backup_timestamp", "replication_num", "timeout", "meta_version"}, text)
+	if err != nil {
+		return err
+	}
+	if o.timestamp == "" {
+		return sqlerr.New(sqlerr.Invalid, "Missing backup_timestamp property").With(sqlerr.Code{MySQL: 1064, State: "HY000"}).
+			WithHint(`add PROPERTIES ("backup_timestamp" = "…") with a time that SHOW SNAPSHOT ON %s tells`, repo.Name)
+	}
+	db, label, err := c.restoredName(st, text)
+	if err != nil {
+		return err
+	}
+	info, err := repo.place.Snapshot(ctx, label, o.timestamp)
+	if err != nil {
+		return repo.ExplainS3(ctx, err)
+	}
+	if st.Database != nil && st.Database.Name != info.Database {
+		return sqlerr.New(sqlerr.NotFound, "the snapshot is of database %s, not %s", info.Database, st.Database.Name).WithPos(text, int(st.Database.Pos))
+	}
+	if db == "" {
+		db = info.Database
+	}
+	if db == catalog.Schema || system(db) {
+		return sqlerr.New(sqlerr.Invalid, "database name '%s' is reserved", db)
+	}
+	tables, err := restoredTables(info, st.Objects, text)
+	if err != nil {
+		return err
+	}
+	return c.submitBackup(ctx, w, job.Job{DB: db, Kind: restoreJob, Text: text, Timeout: o.timeout, Detail: map[string]string{
+		"repository": repo.Name, "snapshot": label, "timestamp": o.timestamp, "replicas": o.replicas, "objects": restoredObjects(info, tables),
+	}})
+}
+
+// restoredName gives the snapshot and the database that it is restored to: that
+// of DATABASE … AS, of DATABASE, or before the snapshot's name. "" is the
+// snapshot's own, if no database is current.
+func (c *session) restoredName(st *syntax.Restore, text string) (db, label string, err error) {
+	target := st.As
+	if target == nil {
+		target = st.Database
+	}
+	return c.snapshotName(st.Snapshot, target, text)
+}
+
+// restoredTable is a table that a RESTORE takes from the snapshot, under which
+// name it comes back, and its partitions; nil: all.
+type restoredTable struct {
+	name, as string
+	chosen   []syntax.Ident
+}
+
+// restoredTables finds the tables of an ON clause in a snapshot.
+func restoredTables(info *transfer.SnapshotInfo, objects []syntax.BackupObject, text string) ([]restoredTable, error) {
+	if err := onlyTables(objects, "RESTORE", text); err != nil {
+		return nil, err
+	}
+	var out []restoredTable
+	all := objects == nil
+	targets := map[string]bool{}
+	add := func(t restoredTable, pos syntax.Pos) error {
+		if targets[t.as] {
+			return sqlerr.New(sqlerr.Invalid, "two tables would be restored as %s", t.as).WithPos(text, int(pos))
+		}
+		targets[t.as] = true
+		out = append(out, t)
+		return nil
+	}
+	named := map[string]bool{}
+	for _, o := range objects {
+		if o.All {
+			all = true
+			continue
+		}
+		if _, there := info.Tables[o.Name.Name]; !there {
+			err := sqlerr.New(sqlerr.NotFound, "Table %s does not exist in snapshot %s", o.Name.Name, info.Name).With(sqlerr.BadTable).WithPos(text, int(o.Name.Pos))
+			if near := sqlerr.Nearest(o.Name.Name, info.TableNames()); near != "" {
+				err = err.WithHint("did you mean %s?", near)
+			}
+			return nil, err
+		}
+		t := restoredTable{o.Name.Name, o.Name.Name, o.Partitions}
+		if o.Alias != nil {
+			t.as = o.Alias.Name
+		}
+		named[t.name] = true
+		if err := add(t, o.Pos); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range info.TableNames() {
+		if all && !named[name] {
+			if err := add(restoredTable{name: name, as: name}, 0); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// runRestore is the Work of RESTORE's jobs: tables, rows and the job's end commit
+// together.
+func (s *Server) runRestore(ctx context.Context, r *job.Run) error {
+	j := r.Job()
+	c, err := s.workSession(ctx, r)
+	if err != nil {
+		return err
+	}
+	parsed, err := syntax.Parse(j.Text)
+	if err != nil {
+		return err
+	}
+	st := parsed.(*syntax.Restore)
+	repo, err := c.repository(st.Repository, j.Text)
+	if err != nil {
+		return err
+	}
+	info, err := repo.place.Snapshot(ctx, j.Detail["snapshot"], j.Detail["timestamp"])
+	if err != nil {
+		return repo.ExplainS3(ctx, err)
+	}
+	meta, err := repo.place.Meta(ctx, info)
+	if err != nil {
+		return repo.ExplainS3(ctx, err)
+	}
+	tables, err := restoredTables(info, st.Objects, j.Text)
+	if err != nil {
+		return placeless(err)
+	}
+	for attempt := 1; ; attempt++ {
+		r.Report(func(p *job.Progress) { *p = job.Progress{} })
+		r.Enter(snapshoting)
+		err := r.Commit(ctx, func(*engine.Conn) error {
+			if err := c.own0(ctx, "CREATE SCHEMA IF NOT EXISTS "+engine.Catalog+"."+lake.QuoteName(j.DB)); err != nil {
+				return err
+			}
+			r.Enter(download)
+			r.Enter(downloading)
+			for _, t := range tables {
+				if err := c.restoreTable(ctx, r, repo, info, meta, t, j); err != nil {
+					return fmt.Errorf("restore table %s: %w", t.as, err)
+				}
+			}
+			r.Enter(commit)
+			return nil
+		})
+		if sqlerr.Is(err, sqlerr.Conflict) && refusedRow(err) == "" && attempt < 4 {
+			continue // another transaction has changed the same tables
+		}
+		return placeless(repo.ExplainS3(ctx, err))
+	}
+}
+
+// own0 is own where the number of rows does not matter.
+func (c *session) own0(ctx context.Context, sql string) error {
+	_, err := c.own(ctx, sql)
+	return err
+}
+
+// restoreTable puts a table and its rows in the place of the one of the name, if
+// there is one: within the job's transaction.
+func (c *session) restoreTable(ctx context.Context, r *job.Run, repo *repository, info *transfer.SnapshotInfo, meta *transfer.SnapshotMeta, want restoredTable, j job.Job) error {
+	i := slices.IndexFunc(meta.Tables, func(t transfer.SnapshotTable) bool { return t.Name == want.name })
+	if i < 0 {
+		return sqlerr.New(sqlerr.Corrupt, "the snapshot does not describe table %s", want.name)
+	}
+	from := &meta.Tables[i]
+	n := tableName{catalog: catalog.Internal, database: j.DB, table: want.as}
+	def, err := c.redefine(ctx, n, from)
+	if err != nil {
+		return err
+	}
+	saved := &described{name: n, def: def}
+	taken, err := saved.within(want.chosen, j.Text) // of the snapshot's rows
+	if err != nil {
+		return err
+	}
+	if want.chosen != nil {
+		def.Partitions = slices.DeleteFunc(def.Partitions, func(p partition) bool { return !names(want.chosen, p.Name) })
+	}
+	old, err := c.replaced(ctx, n, def)
+	if err != nil {
+		return err
+	}
+	made, keep := *def, ""
+	next := from.Next
+	if old != nil {
+		made = *old.def.clone()
+		if len(made.Partitions) > 0 {
+			keep = "(" + belongs(def.Partitions) + ") IS NOT TRUE"
+		}
+	}
+	for i := range made.Columns {
+		col := &made.Columns[i]
+		if col.AutoIncrement == "" {
+			continue
+		}
+		if old != nil {
+			after, err := c.next(ctx, col.AutoIncrement)
+			if err != nil {
+				return err
+			}
+			next = max(next, after)
+		}
+		col.AutoIncrement = sequenceName(n)
+		if err := c.own0(ctx, fmt.Sprintf("CREATE SEQUENCE %s START WITH %d", col.AutoIncrement, max(next, 1))); err != nil {
+			return err
+		}
+		col.DefaultSQL = "nextval(" + lake.QuoteString(col.AutoIncrement) + ")"
+	}
+	between := n
+	between.table = "lakeport\x1frestore"
+	if err := c.make(ctx, between, &made); err != nil {
+		return err
+	}
+	columns := make([]string, len(made.Columns))
+	for i, col := range made.Columns {
+		columns[i] = lake.QuoteName(col.Name)
+	}
+	into := "INSERT INTO " + between.internal() + " (" + strings.Join(columns, ", ") + ") SELECT " + strings.Join(columns, ", ") + " FROM "
+	if keep != "" {
+		if err := c.own0(ctx, into+n.internal()+" WHERE "+keep); err != nil {
+			return err
+		}
+	}
+	if err := c.fillTable(ctx, r, repo, info, from, into, taken); err != nil {
+		return err
+	}
+	if old != nil {
+		if err := c.drop(ctx, old); err != nil {
+			return placeless(err)
+		}
+	}
+	return c.own0(ctx, "ALTER TABLE "+between.internal()+" RENAME TO "+lake.QuoteName(n.local()))
+}
+
+// replaced finds the table that a restored one takes the place of, nil if there
+// is none. It must be of the same schema, and have the restored partitions.
+func (c *session) replaced(ctx context.Context, n tableName, def *definition) (*described, error) {
+	old, err := c.describeInternal(ctx, n)
+	if sqlerr.Is(err, sqlerr.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	const hint = "restore it under another name: ON (table AS name)"
+	if old.isView() || old.def.File != nil {
+		return nil, sqlerr.New(sqlerr.Exists, "%s exists and is no table of its own rows", n.table).WithHint(hint)
+	}
+	same, err := alike(old.def, def, false)
+	if err != nil {
+		return nil, err
+	}
+	if !same {
+		return nil, sqlerr.New(sqlerr.Exists, "Table %s already exist but with different schema", n.table).With(sqlerr.Code{MySQL: 1064, State: "HY000"}).WithHint(hint)
+	}
+	for _, p := range def.Partitions {
+		i := old.def.partitionIndex(p.Name)
+		if i < 0 || old.def.Partitions[i].Where != p.Where {
+			return nil, sqlerr.New(sqlerr.Exists, "Table %s already exist and has no partition %s with the same values", n.table, p.Name).
+				With(sqlerr.Code{MySQL: 1064, State: "HY000"}).WithHint("ALTER TABLE … ADD PARTITION first, or " + hint)
+		}
+	}
+	if len(def.Partitions) == 0 && len(old.def.Partitions) > 0 {
+		return nil, sqlerr.New(sqlerr.Exists, "Table %s already exist with partitions that the snapshot does not list", n.table).WithHint(hint)
+	}
+	return old, nil
+}
+
+// fillTable inserts the rows of a snapshot's files, those for which where holds.
+func (c *session) fillTable(ctx context.Context, r *job.Run, repo *repository, info *transfer.SnapshotInfo, from *transfer.SnapshotTable, into, where string) error {
+	if len(from.Files) == 0 {
+		return nil
+	}
+	return c.inDirectory(func(dir string) error {
+		paths, err := repo.place.Fetch(ctx, info, from, dir, moved(r))
+		if err != nil {
+			return err
+		}
+		rows, err := c.own(ctx, into+"("+from.Query(paths)+")"+only(where))
+		if err == nil && where == "" && rows != from.Rows() {
+			err = sqlerr.New(sqlerr.Corrupt, "the files hold %d rows, and the snapshot tells of %d", rows, from.Rows())
+		}
+		return err
+	})
+}
