@@ -384,7 +384,11 @@ func (w *writer) redshiftOperator(i, end int) int {
 	case w.is(i, "~", "!~", "~*", "!~*") && !w.startsOperand(i):
 		return w.operatorOf(i, i+1, end)
 	case w.is(i, "/", "%") && !w.startsOperand(i):
-		w.copy(i)
+		if w.is(i, "/") {
+			w.put(i, "//") // of integers it gives an integer, as PostgreSQL's does
+		} else {
+			w.copy(i)
+		}
 		if i+1 < end {
 			w.gap(i + 1)
 			stop := w.operandEnd(i+1, end)

@@ -18,7 +18,7 @@ func TestRedshiftIsRewritten(t *testing.T) {
 	for text, want := range map[string]string{
 		`SELECT Id, "Id", T."X" FROM Db.T`:                                   `select id, "Id", t."X" from db.t`,
 		"SELECT 'It''s', E'\\n', $$A$$":                                      "select 'It''s', E'\\n', $$A$$",
-		"SELECT a/b, a / 2, a % (b + 1), a / 0":                              "select a/@divisor(b), a / 2, a % @divisor((b + 1)), a / @divisor(0)",
+		"SELECT a/b, a / 2, a % (b + 1), a / 0":                              "select a//@divisor(b), a // 2, a % @divisor((b + 1)), a // @divisor(0)",
 		"SELECT a ~ '^x' AND b !~* c":                                        "select a ~ @pattern('^x') and b !~ @pattern_any_case(c)",
 		"SELECT a OPERATOR(pg_catalog.~) 'x' COLLATE pg_catalog.default":     "select a ~ @pattern('x')",
 		"SELECT pg_catalog.format_type(a, b)::pg_catalog.text":               "select @format_type(a, b)::text",
@@ -32,7 +32,7 @@ func TestRedshiftIsRewritten(t *testing.T) {
 		"SELECT CONVERT(int, a), NVL(a, b), LEN(c)":                          "select CAST(a AS int), coalesce(a, b), length(c)",
 		"SELECT TOP 3 a FROM t ORDER BY a":                                   "select a from t order by a NULLS LAST LIMIT 3",
 		"SELECT (SELECT TOP 1 a FROM t) FROM u":                              "select (select a from t LIMIT 1) from u",
-		"SELECT a FROM t ORDER BY a / b, c NULLS FIRST, d DESC LIMIT 1":      "select a from t order by a / @divisor(b) NULLS LAST, c nulls first, d desc NULLS FIRST limit 1",
+		"SELECT a FROM t ORDER BY a / b, c NULLS FIRST, d DESC LIMIT 1":      "select a from t order by a // @divisor(b) NULLS LAST, c nulls first, d desc NULLS FIRST limit 1",
 		"SELECT 1 MINUS SELECT 2":                                            "select 1 EXCEPT select 2",
 		"SELECT $1, a -- x\nFROM t":                                          "select $1, a from t",
 	} {

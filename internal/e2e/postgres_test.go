@@ -85,6 +85,63 @@ func TestBothPortsReadTheSameTables(t *testing.T) {
 	}
 }
 
+// A view means the same to every reader, on the port that made it and on the
+// other: its operators, its functions and the path of the schemas are its own.
+func TestViewsMeanTheSameOnBothPorts(t *testing.T) {
+	l := newLab(t)
+	db, c := l.db(), l.pgx("")
+	do := func(text, want string) {
+		t.Helper()
+		tag, err := c.Exec(context.Background(), text)
+		got := tag.String()
+		if err != nil {
+			got = pgCode(err)
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s (%v)", text, got, want, err)
+		}
+	}
+	l.exec(db, "CREATE DATABASE other")
+	l.exec(db, "CREATE VIEW other.theirs AS SELECT 7 / 2 AS half, '1' + 1 AS two")
+	do("CREATE VIEW early (n) AS SELECT 5", "CREATE VIEW")
+	do("CREATE TABLE t (a INT, b VARCHAR(9))", "CREATE TABLE")
+	do("INSERT INTO t VALUES (7, 'Ab'), (8, NULL)", "INSERT 0 2")
+	do("CREATE VIEW ours AS SELECT a, a / 2 AS half, NVL(b, 'none') AS b, DATEADD(day, a, DATE '2024-01-01') AS d FROM t WHERE b IS NULL OR b ~ 'b'", "CREATE VIEW")
+	do("CREATE VIEW ours AS SELECT 1", "42P07")
+	do("CREATE OR REPLACE VIEW late AS SELECT half FROM public.ours WITH NO SCHEMA BINDING", "CREATE VIEW")
+	do("CREATE VIEW broken AS SELECT nosuch FROM t", "42703")
+	for query, want := range map[string]string{
+		"SELECT half FROM other.theirs":                       "3.5",
+		"SELECT two FROM other.theirs":                        "2.0",
+		"SELECT half FROM public.ours WHERE a = 7":            "3",
+		"SELECT b FROM public.ours WHERE a = 8":               "none",
+		"SELECT CAST(max(d) AS VARCHAR(30)) FROM public.ours": "2024-01-09 00:00:00",
+		"SELECT sum(half) FROM public.late":                   "7",
+		"SELECT n FROM public.early":                          "5",
+	} {
+		if got := scalar(t, c, query); got != want {
+			t.Errorf("%s: the PostgreSQL port gives %s, want %s", query, got, want)
+		}
+		l.expectLines(db, "SELECT CAST(("+query+") AS VARCHAR(30))", want)
+	}
+	// Another t ahead in the path is not the view's.
+	do("CREATE TABLE other.t (a INT, b VARCHAR(9))", "CREATE TABLE")
+	do("SET search_path TO other, public", "SET")
+	if got := scalar(t, c, "SELECT count(*) FROM ours"); got != "2" {
+		t.Errorf("with another path: %s rows, want 2", got)
+	}
+	do("DROP VIEW IF EXISTS nosuch, late CASCADE", "DROP VIEW")
+	do("DROP VIEW late", "42P01")
+	do("CREATE TABLE copied (LIKE ours)", "22023")
+	do("CREATE TABLE first (a INT PRIMARY KEY, b INT NOT NULL DEFAULT 5)", "CREATE TABLE")
+	do("CREATE TABLE copied (LIKE first INCLUDING DEFAULTS)", "CREATE TABLE")
+	do("CREATE TABLE bare (LIKE first)", "CREATE TABLE")
+	do("INSERT INTO copied (a) VALUES (1), (1)", "INSERT 0 2")
+	do("INSERT INTO bare (a) VALUES (1)", "23502")
+	do("SET search_path TO public, other", "SET")
+	do("DROP TABLE copied", "DROP TABLE") // found along the path
+}
+
 // valuesOfEveryKind has one column for each type that clients are told of.
 const valuesOfEveryKind = `SELECT true AS ok, 1::smallint AS i2, -2::int AS i4, 9007199254740993::bigint AS i8, 1.5::real AS f4, 1e300::double precision AS f8,
 	-12345678901234567890.0123456789::decimal(38,10) AS n, 10000.00::decimal(9,2) AS tens, 'äöü' AS s, 'ab'::bytea AS b, DATE '2024-02-29' AS d,

@@ -203,7 +203,7 @@ func (o Options) settings() []string {
 	return append(append(list, o.Setup...),
 		"SET GLOBAL allowed_directories = ["+strings.Join(quoteDirs(o.Dirs), ", ")+"]",
 		"SET GLOBAL enable_external_access = false",
-		"SET GLOBAL allowed_configs = ['timezone', 'integer_division']",
+		"SET GLOBAL allowed_configs = ['timezone']",
 		"SET GLOBAL lock_configuration = true")
 }
 

@@ -107,21 +107,11 @@ func text(ctx context.Context, rows *Rows, err error) ([]byte, error) {
 	return append([]byte(nil), stringsOf(last)[0].Bytes()...), nil
 }
 
-// SetIntegerDivision has / of two integers give an integer on this connection,
-// as PostgreSQL's does, or a DOUBLE.
-func (c *Conn) SetIntegerDivision(on bool) error {
-	return c.run(fmt.Sprintf("SET integer_division = %t", on))
-}
-
 // Describe gives the types of a query's parameters, Invalid where it leaves
 // them open, and its columns, nil if open parameters decide them. Every table
 // that query names must be a stub.
-func (p *Planner) Describe(ctx context.Context, query string, integerDivision bool, stubs []Stub) (params []lake.Type, columns []lake.Column, err error) {
+func (p *Planner) Describe(ctx context.Context, query string, stubs []Stub) (params []lake.Type, columns []lake.Column, err error) {
 	err = p.with(func(d *desk) error {
-		if err := d.conn.SetIntegerDivision(integerDivision); err != nil {
-			return err
-		}
-		defer d.conn.SetIntegerDivision(false)
 		if err := d.conn.run("BEGIN TRANSACTION"); err != nil {
 			return err
 		}

@@ -271,7 +271,7 @@ func (c *session) make(ctx context.Context, n tableName, d *definition) error {
 
 // createLike copies a table's definition without its rows.
 func (c *session) createLike(ctx context.Context, n tableName, st *syntax.CreateTable, text string) error {
-	like, err := c.name(st.Like)
+	like, err := c.searched(ctx, st.Like.Names())
 	if err == nil {
 		err = onlyInternal(like.catalog, "CREATE TABLE LIKE a table")
 	}
@@ -289,6 +289,14 @@ func (c *session) createLike(ctx context.Context, n tableName, st *syntax.Create
 	for i := range d.Columns {
 		if col := &d.Columns[i]; col.AutoIncrement != "" {
 			col.AutoIncrement, col.DefaultSQL = sequenceName(n), ""
+		}
+	}
+	if c.pg != nil { // keys stay behind, and defaults unless they are asked for (Redshift's "CREATE TABLE", LIKE)
+		d.Model, d.Keys, d.Informational = "DUPLICATE", nil, nil
+		for i := range d.Columns {
+			if col := &d.Columns[i]; !st.LikeDefaults && col.AutoIncrement == "" {
+				col.Default, col.DefaultSQL = nil, ""
+			}
 		}
 	}
 	for _, p := range st.Properties {
@@ -425,7 +433,7 @@ func (c *session) dropTable(ctx context.Context, st *syntax.DropTable, text stri
 }
 
 func (c *session) droppable(ctx context.Context, q syntax.QualifiedName, what string) (*described, error) {
-	n, err := c.name(q)
+	n, err := c.searched(ctx, q.Names())
 	if err == nil {
 		err = onlyInternal(n.catalog, what)
 	}

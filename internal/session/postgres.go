@@ -96,9 +96,6 @@ func (c *session) parameters() map[string]string {
 // beginPostgres readies a fresh session: its database, then the parameters of
 // the startup message. Those that nobody knows are a driver's own.
 func (c *session) beginPostgres(ctx context.Context, l wire.Login) error {
-	if err := c.conn.SetIntegerDivision(true); err != nil {
-		return err
-	}
 	if err := c.connectTo(ctx, l.Database); err != nil {
 		return err
 	}

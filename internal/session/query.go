@@ -111,12 +111,8 @@ func (c *session) another(ctx context.Context) (*engine.Conn, error) {
 	zone := c.vars.get("time_zone")
 	if c.pg != nil {
 		zone = c.setting("timezone")
-		err = conn.SetIntegerDivision(true)
 	}
-	if err == nil {
-		err = applyTimeZone(ctx, conn, zone)
-	}
-	if err != nil {
+	if err := applyTimeZone(ctx, conn, zone); err != nil {
 		conn.Close()
 		return nil, err
 	}

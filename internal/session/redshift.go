@@ -92,8 +92,6 @@ func (c *session) redshift(ctx context.Context, st syntax.Statement, text string
 		return true, c.createDatabase(ctx, st, text, tagged{w, "CREATE SCHEMA"})
 	case *syntax.DropDatabase:
 		return true, c.dropDatabase(ctx, st, tagged{w, "DROP SCHEMA"})
-	case *syntax.CreateView:
-		return true, sqlerr.New(sqlerr.Unsupported, "CREATE VIEW on the PostgreSQL port is not built yet").WithPos(text, int(st.Pos))
 	case *syntax.Setting:
 		return true, c.setSetting(ctx, st, text, w)
 	case *syntax.ShowSetting:
@@ -340,14 +338,21 @@ func (n noticing) Done(d wire.Done) error {
 // Cursor implements wire.Cursor.
 func (n noticing) Cursor() bool { return tagged{ResultWriter: n.ResultWriter}.Cursor() }
 
+// openPublic makes the schema public where n is to stand in it.
+func (c *session) openPublic(ctx context.Context, n tableName) error {
+	if c.pg == nil || n.catalog != catalog.Internal || n.database != publicSchema || n.temporary {
+		return nil
+	}
+	_, err := c.conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+n.schema())
+	return err
+}
+
 // redshiftColumns readies CREATE TABLE in Redshift's syntax for what makes
 // tables: the schema public comes with its first table, defaults are spelled as
 // StarRocks spells them, and the client is told which clauses have no use.
 func (c *session) redshiftColumns(ctx context.Context, n tableName, st *syntax.CreateTable, text string) error {
-	if n.catalog == catalog.Internal && n.database == publicSchema && !n.temporary {
-		if _, err := c.conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+n.schema()); err != nil {
-			return err
-		}
+	if err := c.openPublic(ctx, n); err != nil {
+		return err
 	}
 	for i := range st.Columns {
 		col := &st.Columns[i]

@@ -367,7 +367,7 @@ func (t *typed) planned(ctx context.Context) ([]lake.Type, []lake.Column, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	found, cols, err := c.srv.planner.Describe(ctx, engine.Splice(p.sql, edits), true, stubs)
+	found, cols, err := c.srv.planner.Describe(ctx, engine.Splice(p.sql, edits), stubs)
 	if err != nil {
 		p.edits = append(p.edits, edits)
 		return nil, nil, p.locate(knownFunction(err))

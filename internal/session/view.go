@@ -23,6 +23,10 @@ type viewText struct {
 	Catalog  string `json:"catalog"`
 	Database string `json:"database,omitempty"`
 	Mode     string `json:"sql_mode"`
+	// Redshift tells that the text is in Redshift's dialect, not in StarRocks'.
+	// Bound has the schema in which a name of one part was found then.
+	Redshift bool              `json:"redshift,omitempty"`
+	Bound    map[string]string `json:"bound,omitempty"`
 }
 
 // maxViews bounds how often one query reads views, those within views counted:
@@ -32,6 +36,9 @@ const maxViews = 1000
 
 func (c *session) createView(ctx context.Context, st *syntax.CreateView, text string, w wire.ResultWriter) error {
 	n, err := c.name(st.View)
+	if err == nil {
+		err = c.openPublic(ctx, n)
+	}
 	if err == nil {
 		err = c.inDatabase(ctx, n, "CREATE VIEW")
 	}
@@ -95,7 +102,10 @@ func (c *session) defineView(ctx context.Context, n tableName, columns []syntax.
 	for i, col := range columns {
 		names[i] = col.Name
 	}
-	d := &definition{View: &viewText{q.Text, c.catalog, c.database, c.vars.get("sql_mode")}}
+	d := &definition{View: &viewText{Text: q.Text, Catalog: c.catalog, Database: c.database, Mode: c.vars.get("sql_mode"), Redshift: c.pg != nil}}
+	if d.View.Bound, err = c.bind(ctx, q, text); err != nil {
+		return err
+	}
 	if d.Columns, err = c.selected(ctx, p, names, text); err != nil {
 		return err
 	}
@@ -119,6 +129,33 @@ func (c *session) defineView(ctx context.Context, n tableName, columns []syntax.
 		return err
 	}
 	return ok(w, tag)
+}
+
+// bind gives the schema of each name of one part, on a PostgreSQL session: what
+// the view means does not change with the path.
+func (c *session) bind(ctx context.Context, q syntax.Fragment, text string) (map[string]string, error) {
+	if c.pg == nil {
+		return nil, nil
+	}
+	result, err := c.translate(q, text)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := c.conn.Inspect(ctx, result.SQL)
+	if err != nil {
+		return nil, err
+	}
+	bound := map[string]string{}
+	for _, ref := range tree.Names {
+		if parts := ref.Parts(); len(parts) == 1 {
+			n, err := c.searched(ctx, parts)
+			if err != nil {
+				return nil, err
+			}
+			bound[parts[0]] = n.database
+		}
+	}
+	return bound, nil
 }
 
 func (c *session) dropView(ctx context.Context, st *syntax.DropView, text string, w wire.ResultWriter) error {
@@ -221,9 +258,16 @@ func (c *session) inside(ctx context.Context, n tableName, d *definition) (strin
 		e.Pos, e.Msg = sqlerr.Pos{}, "view "+n.database+"."+n.table+": "+e.Msg
 		return &e
 	}
+	around := &session{srv: c.srv, conn: c.conn, catalog: d.View.Catalog, database: d.View.Database}
 	o := c.dialect()
 	o.PipesAsConcat, o.ThrowOnCast = modes(d.View.Mode)
-	result, err := dialect.Query(d.View.Text, o)
+	var result dialect.Result
+	var err error
+	if d.View.Redshift {
+		result, err = dialect.Redshift(d.View.Text, c.reader().redshiftOptions())
+	} else {
+		result, err = dialect.Query(d.View.Text, o)
+	}
 	if err != nil {
 		return "", broken(err)
 	}
@@ -234,13 +278,16 @@ func (c *session) inside(ctx context.Context, n tableName, d *definition) (strin
 	if err != nil {
 		return "", broken(err)
 	}
-	around := &session{srv: c.srv, conn: c.conn, catalog: d.View.Catalog, database: d.View.Database}
 	if result, tree, err = around.convert(ctx, &plan{}, d.View.Text, o, result, tree); err != nil {
 		return "", broken(err)
 	}
 	var edits []engine.Edit
 	for _, ref := range tree.Names {
-		inner, err := around.parts(ref.Parts())
+		parts := ref.Parts()
+		if schema, bound := d.View.Bound[parts[0]]; bound && len(parts) == 1 {
+			parts = []string{schema, parts[0]}
+		}
+		inner, err := around.parts(parts)
 		if err != nil {
 			return "", broken(err)
 		}
@@ -253,6 +300,15 @@ func (c *session) inside(ctx context.Context, n tableName, d *definition) (strin
 	}
 	list := strings.Join(names, ", ")
 	return "SELECT " + list + " FROM (" + engine.Splice(result.SQL, edits) + "\n) AS " + lake.QuoteName(n.table) + "(" + list + ")", nil
+}
+
+// reader is the session as views in Redshift's dialect see it, whose functions
+// tell about the session that reads them.
+func (c *session) reader() *session {
+	if c.pg != nil {
+		return c
+	}
+	return &session{srv: c.srv, conn: c.conn, id: c.id, user: c.user, catalog: c.catalog, database: c.database, pg: &postgres{path: []string{c.database}}}
 }
 
 // statement spells the view as StarRocks' SHOW CREATE VIEW does.

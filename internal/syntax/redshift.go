@@ -105,6 +105,10 @@ func (p *parser) redshift(start Pos) Statement {
 		p.commas(func() { s.Tables = append(s.Tables, p.table()) })
 		p.acceptAny("CASCADE", "RESTRICT")
 		return s
+	case p.accept("DROP", "VIEW"):
+		s := p.dropView(start)
+		p.acceptAny("CASCADE", "RESTRICT")
+		return s
 	case p.at("COPY"):
 		return p.copyStream(start)
 	case p.at("UNLOAD"):

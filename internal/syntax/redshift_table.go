@@ -6,7 +6,8 @@ import (
 	"lakeport/internal/sqlerr"
 )
 
-// redshiftCreate reads CREATE SCHEMA and CREATE TABLE, nil for others.
+// redshiftCreate reads CREATE SCHEMA, CREATE TABLE and CREATE VIEW, nil for
+// others.
 func (p *parser) redshiftCreate(start Pos) Statement {
 	switch {
 	case p.at("CREATE", "SCHEMA"):
@@ -20,6 +21,10 @@ func (p *parser) redshiftCreate(start Pos) Statement {
 			return p.refused(start, "CREATE SCHEMA … QUOTA")
 		}
 		return s
+	case p.accept("CREATE", "OR", "REPLACE", "VIEW"):
+		return p.redshiftView(start, true)
+	case p.accept("CREATE", "VIEW"):
+		return p.redshiftView(start, false)
 	case p.at("CREATE", "TABLE"):
 		p.next()
 		p.next()
@@ -33,12 +38,34 @@ func (p *parser) redshiftCreate(start Pos) Statement {
 	return nil
 }
 
+// redshiftView reads what follows CREATE VIEW (Redshift's Database Developer
+// Guide, "CREATE VIEW"). A view is looked up anew at each use, which is what WITH
+// NO SCHEMA BINDING asks for.
+func (p *parser) redshiftView(start Pos, replace bool) Statement {
+	s := &CreateView{Pos: start, OrReplace: replace, View: p.table()}
+	if p.at("(") {
+		p.list(func() { s.Columns = append(s.Columns, ViewColumn{Name: p.ident("column name")}) })
+	}
+	p.expect("AS")
+	if !p.atQuery() {
+		p.fail()
+	}
+	if n := len(p.toks) - 4; n > p.i && p.toks[n].Is("WITH") && p.toks[n+1].Is("NO") && p.toks[n+2].Is("SCHEMA") && p.toks[n+3].Is("BINDING") {
+		p.toks = p.toks[:n]
+	}
+	s.Query = p.rest("query")
+	return s
+}
+
 // redshiftTable reads what follows CREATE TABLE (Redshift's Database Developer
 // Guide, "CREATE TABLE" and "CREATE TABLE AS").
 func (p *parser) redshiftTable(start Pos, temporary bool) Statement {
 	s := &CreateTable{Pos: start, Temporary: temporary, IfNotExists: p.ifNotExists(), Table: p.table()}
 	if p.at("(") && !p.atQueryInParens() {
 		p.list(func() { p.redshiftElement(s) })
+	}
+	if !s.Like.IsZero() && len(s.Columns) > 0 {
+		p.failf(s.Like.Start(), "columns beside LIKE are not built yet")
 	}
 	p.redshiftClauses(s)
 	if p.accept("AS") || p.atQuery() {
@@ -57,8 +84,9 @@ func (p *parser) redshiftElement(s *CreateTable) {
 	switch {
 	case p.accept("LIKE"):
 		s.Like = p.table()
-		if p.acceptAny("INCLUDING", "EXCLUDING") != "" {
+		if word := p.acceptAny("INCLUDING", "EXCLUDING"); word != "" {
 			p.expect("DEFAULTS")
+			s.LikeDefaults = word == "INCLUDING"
 		}
 	case p.accept("PRIMARY", "KEY"):
 		s.Informational = p.idents("column name")

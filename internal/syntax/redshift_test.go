@@ -47,6 +47,23 @@ func TestRedshiftStatementsPrintWhatTheyMean(t *testing.T) {
 	}
 }
 
+func TestRedshiftViewsAndCopiesOfTables(t *testing.T) {
+	for text, want := range map[string]string{
+		"create or replace view S.v (a, B) as with x as (select 1) select * from x with no schema binding": "CREATE OR REPLACE VIEW `s`.`v` (`a`, `b`) AS with x as (select 1) select * from x",
+		"CREATE VIEW v AS (SELECT 1)":                             "CREATE VIEW `v` AS (SELECT 1)",
+		"DROP VIEW IF EXISTS a, b CASCADE":                        "DROP VIEW IF EXISTS `a`, `b`",
+		"CREATE TABLE t2 (LIKE t)":                                "CREATE TABLE `t2` LIKE `t`",
+		"CREATE TABLE t2 (LIKE s.t INCLUDING DEFAULTS) BACKUP NO": "CREATE TABLE `t2` LIKE `s`.`t`",
+	} {
+		st, err := ParseRedshift(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		} else if got := st.String(); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
 func TestRedshiftTables(t *testing.T) {
 	st, err := ParseRedshift(`CREATE TEMP TABLE IF NOT EXISTS S.T (
 		Id BIGINT IDENTITY(1, 1) PRIMARY KEY, a INT2 NOT NULL DEFAULT -1 ENCODE az64, b CHARACTER VARYING(MAX) DISTKEY, c BPCHAR, d TEXT, e NUMERIC,

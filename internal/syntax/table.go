@@ -27,6 +27,7 @@ type CreateTable struct {
 	Properties   Properties
 	Query        Fragment // of CREATE TABLE .. AS
 
+	LikeDefaults  bool    // Redshift's LIKE … INCLUDING DEFAULTS
 	Informational []Ident // Redshift's PRIMARY KEY, which is told and not enforced
 	Ignored       []Ident // clauses of Redshift for which there is no use, by name
 }
@@ -156,7 +157,7 @@ func (p *parser) createTable(s *CreateTable) Statement {
 // checkColumns tells what only the whole statement shows: columns need types
 // unless a query gives them, and a table needs one or the other.
 func (p *parser) checkColumns(s *CreateTable) {
-	if len(s.Columns) == 0 && s.Query.IsZero() {
+	if len(s.Columns) == 0 && s.Query.IsZero() && s.Like.IsZero() {
 		p.missed("column list")
 		p.fail()
 	}
