@@ -7,7 +7,7 @@ demo: ## the main job, offline, in one process
 test: ## what README's second command does
 	./test.sh
 
-parts: ## the real servers that tests and demo start, into .cache
+parts: ## the real servers that tests and demo start: packages, and .cache/parts
 	./test.sh parts
 
 interop: ## slow tests against other engines

@@ -17,22 +17,24 @@ newest=26.10.0         # Connector/J of the protocol's own tests
 
 root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
+# install gets Debian packages.
+install() {
+  [ $# -gt 0 ] || return 0
+  root apt-get update -qq
+  root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+}
+
 setup() {
   local missing=()
   command -v mariadb >/dev/null || missing+=(mariadb-client)
   command -v psql >/dev/null || missing+=(postgresql-client)
-  command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server)
-  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
   command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
   command -v javac >/dev/null || missing+=(default-jdk-headless)
-  command -v mvn >/dev/null || missing+=(maven)
   command -v g++ >/dev/null || missing+=(g++)
   command -v curl >/dev/null || missing+=(curl)
   command -v script >/dev/null || missing+=(bsdutils)
-  if [ ${#missing[@]} -gt 0 ]; then
-    root apt-get update -qq
-    root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
-  fi
+  install "${missing[@]}"
+  parts
   if ! "$venv/bin/python" -c 'import pymysql, cryptography, boto3, psycopg, psycopg2, pyiceberg.catalog.glue, pyarrow' 2>/dev/null || [ ! -x "$venv/bin/aws" ]; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install -q pymysql==1.2.4 cryptography boto3==1.44.5 awscli==1.46.3 psycopg2-binary==2.9.13 "psycopg[binary]==3.3.9" "pyiceberg[pyarrow,glue]==0.12.0"
@@ -42,12 +44,17 @@ setup() {
   if [ ! -f "$cache/java/mysql-connector-j-$connectorj.jar" ]; then
     mvn -q dependency:copy -Dartifact="com.mysql:mysql-connector-j:$connectorj" -DoutputDirectory="$cache/java"
   fi
-  parts
 }
 
-# parts fetches servers into .cache/parts, once; they run offline afterwards.
+# parts fetches the real servers that tests and demo start, once: databases as
+# Debian packages, the rest into .cache/parts. They run offline afterwards.
 parts() {
-  command -v mvn >/dev/null || { echo "parts need Maven: apt-get install maven"; exit 1; }
+  local missing=()
+  command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server)
+  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
+  command -v java >/dev/null || missing+=(default-jre-headless)
+  command -v mvn >/dev/null || missing+=(maven)
+  install "${missing[@]}"
   hive_metastore 3.1.3
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 	"golang.org/x/term"
 
 	"lakeport/internal/demo"
+	"lakeport/internal/parts"
+	"lakeport/internal/sandbox/rds"
 )
 
 func demoCommand() *cobra.Command {
@@ -54,6 +57,9 @@ func runDemo(cmd *cobra.Command, chapters []string, o options, exit bool) error 
 			do.Width = w
 		}
 	}
+	if err := demoParts(chapters); err != nil {
+		return err
+	}
 	if err := forgetAWS(); err != nil {
 		return err
 	}
@@ -87,6 +93,24 @@ func runDemo(cmd *cobra.Command, chapters []string, o options, exit bool) error 
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// demoParts fails, with the command that fetches them, where the servers are
+// missing without which a chapter has no story. That of StarRocks' pages leaves
+// out what needs a Hive metastore, unless all is asked for.
+func demoParts(chapters []string) error {
+	var missing []error
+	if len(chapters) > 1 {
+		_, _, err := parts.MetastoreInstalled()
+		missing = append(missing, err)
+	}
+	if slices.Contains(chapters, "pipes") {
+		missing = append(missing, rds.Installed())
+	}
+	if err := errors.Join(missing...); err != nil {
+		return fmt.Errorf("these chapters need servers that `make parts` fetches once:\n%w", err)
 	}
 	return nil
 }
@@ -143,7 +167,12 @@ func demoServer(ctx context.Context, o options, do demo.Options) (_ demo.Options
 		return do, nil, err
 	}
 	do.MySQL, do.Postgres, do.AWS, do.Trust = s.mysql.Addr().String(), s.pg.String(), s.awsURL, s.trust
+	var ends []func()
+	do.AtEnd = func(f func()) { ends = append(ends, f) }
 	return do, func() error {
+		for _, f := range ends {
+			f()
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.drain)
 		defer cancel()
 		return errors.Join(s.shutdown(ctx), os.RemoveAll(scratch))

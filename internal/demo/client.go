@@ -156,5 +156,12 @@ func pointer(text []rune, at int) string {
 	}
 	const around = 30
 	from, to := max(at-1-around, 0), min(at-1+around, len(text))
-	return "\nLINE 1: …" + string(text[from:to]) + "…\n" + strings.Repeat(" ", utf8.RuneCountInString("LINE 1: …")+at-1-from) + "^"
+	before, after := "LINE 1: ", ""
+	if from > 0 {
+		before += "…"
+	}
+	if to < len(text) {
+		after = "…"
+	}
+	return "\n" + before + string(text[from:to]) + after + "\n" + strings.Repeat(" ", utf8.RuneCountInString(before)+at-1-from) + "^"
 }

@@ -87,4 +87,6 @@ func (d *decisions) signers(ctx context.Context, since int64) ([]signed, error) 
 }
 
 // shortPrincipal is the part of an ARN that tells one caller from another.
-func shortPrincipal(arn string) string { return arn[strings.LastIndex(arn, ":")+1:] }
+func shortPrincipal(arn string) string {
+	return strings.Replace(arn[strings.LastIndex(arn, ":")+1:], "assumed-role/", "role ", 1)
+}

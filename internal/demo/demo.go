@@ -26,6 +26,8 @@ type Options struct {
 	Terminal bool // colours, and lines that rewrite themselves
 	Width    int  // columns of the terminal
 
+	// AtEnd is told what to call before the server goes.
+	AtEnd func(func())
 	// Fresh starts another server, on an empty directory and with a world of
 	// its own, which goes when close is called.
 	Fresh func(context.Context) (o Options, close func() error, err error)
@@ -39,6 +41,7 @@ var chapters = []struct {
 	{"starrocks", "catalogs as an instance profile, as assumed roles and as an IAM user", (*story).starrocks},
 	{"redshift", "COPY and UNLOAD by a chain of roles across two accounts", (*story).redshift},
 	{"s3tables", "a table bucket behind Glue's Iceberg endpoint and Lake Formation", (*story).s3tables},
+	{"pipes", "tables of a PostgreSQL and a MariaDB on RDS, logged in to by IAM", (*story).pipes},
 }
 
 // Chapters gives the chapters that a name stands for: itself, or for "all"
@@ -68,12 +71,15 @@ type story struct {
 
 	answered bool
 	closers  []func() error
+
+	files        []partition // of the trips
+	metastoreKey userKey
 }
 
 // Run tells a chapter on a server whose data directory was empty, and counts
 // what it told of the chapter's page.
 func Run(ctx context.Context, chapter string, o Options) (t Tally, err error) {
-	s := &story{Options: o, screen: &screen{out: o.Out, terminal: o.Terminal, width: o.Width}, page: openPage(chapter), log: &decisions{o.config(Account, Region)}}
+	s := &story{Options: o, screen: &screen{out: o.Out, terminal: o.Terminal, width: o.Width, prompt: "lakeport"}, page: openPage(chapter), log: &decisions{o.config(Account, Region)}}
 	defer func() { err = errors.Join(err, s.close()) }()
 	for _, c := range chapters {
 		if c.name != chapter {
@@ -104,7 +110,8 @@ func (s *story) elsewhere(ctx context.Context, tell func(*story) error) (err err
 	if err != nil {
 		return fmt.Errorf("start another server: %w", err)
 	}
-	t := &story{Options: o, screen: s.screen, page: s.page, log: &decisions{o.config(Account, Region)}, answered: true}
+	own := *s.page // other keys fill its placeholders
+	t := &story{Options: o, screen: s.screen, page: &own, log: &decisions{o.config(Account, Region)}, answered: true}
 	defer func() { err = errors.Join(err, t.close(), stop()) }()
 	c, err := newMySQL(login{addr: o.MySQL, user: "root"})
 	if err != nil {
@@ -199,6 +206,27 @@ func (s *story) refused(ctx context.Context, text, want string) error {
 	}
 	s.failure(s.mask(told(text, err)))
 	return nil
+}
+
+// background runs a statement whose work goes on after it, and tells the rows
+// that query gives once it has some, and who signed the calls until then.
+func (s *story) background(ctx context.Context, text, query string) (answer, error) {
+	since, err := s.log.last(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	s.statement(s.mask(text))
+	begin := time.Now()
+	if err := s.quiet(ctx, text); err != nil {
+		return answer{}, err
+	}
+	a, err := s.until(ctx, query)
+	if err != nil {
+		return a, err
+	}
+	s.table(a.head, a.rows)
+	s.note("done in %s", round(time.Since(begin)))
+	return a, s.tellSigners(ctx, since)
 }
 
 // until asks a query again and again until it has rows, at most a minute.

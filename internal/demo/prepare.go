@@ -17,12 +17,13 @@ import (
 )
 
 const (
-	instanceRole = "starrocks-ec2" // also the name of the host's instance profile
-	userName     = "starrocks-user"
-	bucket       = "starrocks-taxi"
-	fileBucket   = "starrocks-test" // of the page's file external tables
-	loadBucket   = "test-bucket"    // of its loads
-	loadRegion   = "us-west-1"
+	instanceRole  = "starrocks-ec2" // also the name of the host's instance profile
+	userName      = "starrocks-user"
+	metastoreUser = "hive-metastore"
+	bucket        = "starrocks-taxi"
+	fileBucket    = "starrocks-test" // of the page's file external tables
+	loadBucket    = "test-bucket"    // of its loads
+	loadRegion    = "us-west-1"
 )
 
 // readS3 and readGlue are the data policies of "AWS IAM policies", narrowed to
@@ -56,6 +57,7 @@ func (s *story) prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the trips: %w", err)
 	}
+	s.files = files
 	size, err := s.upload(ctx, files)
 	if err != nil {
 		return fmt.Errorf("upload the trips: %w", err)
@@ -90,6 +92,8 @@ func (s *story) identities(ctx context.Context) error {
 	}
 	a.userPolicy(userName, "s3", readS3)
 	a.userPolicy(userName, "glue", readGlue)
+	s.metastoreKey = a.user(metastoreUser)
+	a.userPolicy(metastoreUser, "s3", allows([]string{"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"}, []string{"arn:aws:s3:::" + bucket, "arn:aws:s3:::" + bucket + "/*"}))
 	return a.err
 }
 
@@ -135,6 +139,13 @@ func put(ctx context.Context, c *s3.Client, p partition) (int64, error) {
 	return info.Size(), err
 }
 
+// How Hive calls Parquet.
+const (
+	parquetInput  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+	parquetOutput = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+	parquetSerde  = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+)
+
 // register makes the Glue database, table and partitions.
 func (s *story) register(ctx context.Context, files []partition) error {
 	c := glue.NewFromConfig(s.config(Account, Region))
@@ -148,9 +159,9 @@ func (s *story) register(ctx context.Context, files []partition) error {
 		}
 		return &gluetypes.StorageDescriptor{
 			Columns: columns, Location: aws.String(location),
-			InputFormat:  aws.String("org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"),
-			OutputFormat: aws.String("org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"),
-			SerdeInfo:    &gluetypes.SerDeInfo{SerializationLibrary: aws.String("org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe")},
+			InputFormat:  aws.String(parquetInput),
+			OutputFormat: aws.String(parquetOutput),
+			SerdeInfo:    &gluetypes.SerDeInfo{SerializationLibrary: aws.String(parquetSerde)},
 		}
 	}
 	root := "s3://" + bucket + "/trips/"

@@ -109,9 +109,9 @@ func (s *story) printedPolicy(ctx context.Context, a *account) error {
 	if !errors.As(err, &refused) || refused.ErrorCode() != "MalformedPolicyDocument" {
 		return fmt.Errorf("IAM does not call the printed policy malformed: %w", err)
 	}
-	s.statement("iam CreatePolicy")
+	s.command("aws iam create-policy --policy-name page --policy-document file://policy.json")
 	s.failure(refused.ErrorCode() + ": " + refused.ErrorMessage())
-	s.statement("lakeport policy check policy.json")
+	s.command("lakeport policy check policy.json")
 	faults, mended := iam.Repair([]byte(document))
 	if mended == nil {
 		return errors.New("the printed policy cannot be repaired")

@@ -14,6 +14,7 @@ type screen struct {
 	out      io.Writer
 	terminal bool
 	width    int
+	prompt   string // of whom statements are sent to
 
 	mu      sync.Mutex
 	partial bool // a progress line stands unfinished
@@ -27,6 +28,9 @@ const (
 	red   = "\x1b[31m"
 	reset = "\x1b[0m"
 )
+
+// columns is how wide a line may be.
+func (s *screen) columns() int { return min(s.width, 100) }
 
 func (s *screen) paint(style, text string) string {
 	if !s.terminal {
@@ -52,7 +56,7 @@ func (s *screen) title(name, what string) {
 
 func (s *screen) chapter(title string) {
 	s.line("")
-	rule := max(min(s.width, 100)-utf8.RuneCountInString(title)-4, 0)
+	rule := max(s.columns()-utf8.RuneCountInString(title)-4, 0)
 	s.line(s.paint(bold, "── "+title+" ") + s.paint(dim, strings.Repeat("─", rule)))
 }
 
@@ -60,7 +64,9 @@ func (s *screen) plain(text string) { s.line(text) }
 
 // step tells a thing that was done.
 func (s *screen) step(format string, args ...any) {
-	s.line(s.paint(green, "✓ ") + fmt.Sprintf(format, args...))
+	for i, part := range wrap(fmt.Sprintf(format, args...), s.columns()-2) {
+		s.line([]string{s.paint(green, "✓ "), "  "}[min(i, 1)] + part)
+	}
 }
 
 // progress tells what is under way, on a terminal only.
@@ -78,23 +84,30 @@ func (s *screen) statement(text string) {
 	for i, l := range strings.Split(text, "\n") {
 		prompt := "       -> "
 		if i == 0 {
-			prompt = "lakeport> "
+			prompt = fmt.Sprintf("%8s> ", s.prompt)
 		}
-		for _, part := range wrap(l, min(s.width, 100)-len(prompt)) {
+		for _, part := range wrap(l, s.columns()-len("       ->   ")) {
 			s.line(s.paint(dim, prompt) + s.paint(cyan, part))
 			prompt = "       ->   "
 		}
 	}
 }
 
+// command tells a command line of a shell.
+func (s *screen) command(text string) {
+	s.line(s.paint(dim, "       $ ") + s.paint(cyan, text))
+}
+
 func (s *screen) note(format string, args ...any) {
-	s.line(s.paint(dim, "  "+fmt.Sprintf(format, args...)))
+	for _, part := range wrap(fmt.Sprintf(format, args...), s.columns()-2) {
+		s.line(s.paint(dim, "  "+part))
+	}
 }
 
 // failure tells an error as a client sees it.
 func (s *screen) failure(text string) {
 	for l := range strings.SplitSeq(text, "\n") {
-		for _, part := range wrap(l, min(s.width, 100)-4) {
+		for _, part := range wrap(l, s.columns()-4) {
 			s.line(s.paint(red, "  "+part))
 		}
 	}
@@ -119,7 +132,8 @@ func wrap(text string, width int) []string {
 	return append(out, line)
 }
 
-// table draws rows as the mysql command line does.
+// table draws rows as the mysql command line does; rows that are too wide, as
+// names and values.
 func (s *screen) table(head []string, rows [][]string) {
 	width := make([]int, len(head))
 	for i, h := range head {
@@ -134,6 +148,18 @@ func (s *screen) table(head []string, rows [][]string) {
 	for _, w := range width {
 		rule += strings.Repeat("-", w+2) + "+"
 		format += "| %-" + strconv.Itoa(w) + "s "
+	}
+	if len(rule) > s.columns() {
+		for _, r := range rows {
+			cells := make([]string, len(r))
+			for i, c := range r {
+				cells[i] = head[i] + ": " + c
+			}
+			for i, part := range wrap(strings.Join(cells, ", "), s.columns()-6) {
+				s.line([]string{"  - ", "    "}[min(i, 1)] + part)
+			}
+		}
+		return
 	}
 	print := func(cells []string) {
 		args := make([]any, len(cells))

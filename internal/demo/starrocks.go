@@ -15,7 +15,8 @@ import (
 
 // starrocks is the chapter of StarRocks' pages: external catalogs over Glue as
 // an instance profile, as assumed roles and as an IAM user, a query of each, one
-// hop broken, explained and mended; then file external tables and loads.
+// hop broken, explained and mended; then file external tables, loads, and
+// catalogs over a Hive metastore where one is there.
 func (s *story) starrocks(ctx context.Context) error {
 	c, err := newMySQL(login{addr: s.MySQL, user: "root"})
 	if err != nil {
@@ -25,6 +26,7 @@ func (s *story) starrocks(ctx context.Context) error {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
+	var hive metastore
 	for _, m := range methods {
 		s.chapter(m.title)
 		if err := s.quiet(ctx, "DROP CATALOG IF EXISTS hive_catalog_glue"); err != nil {
@@ -33,13 +35,14 @@ func (s *story) starrocks(ctx context.Context) error {
 		if err := s.tell(ctx, s.filled("glue-"+m.name), question); err != nil {
 			return err
 		}
+		hive.start(s) // once there is an answer: Java takes its time
 	}
 	for _, part := range []func(context.Context) error{s.breakAndMend, s.fileTables, s.loads} {
 		if err := part(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.metastoreCatalogs(ctx, &hive)
 }
 
 // methods are the three of the page, as its statements are named here.
@@ -108,7 +111,7 @@ func (s *story) explain(ctx context.Context) error {
 	}
 	s.table([]string{"principal", "action", "resource", "decision"}, rows)
 	for _, fix := range fixes {
-		for _, line := range wrap(spaced.Replace(fix), min(s.width, 100)-4) {
+		for _, line := range wrap(spaced.Replace(fix), s.columns()-4) {
 			s.plain("  " + line)
 		}
 	}
@@ -183,27 +186,11 @@ func (s *story) load(ctx context.Context, method string) error {
 	if err := s.quiet(ctx, "CREATE TABLE test_s3_db.test_ingestion_2 (id INT, name VARCHAR(20)) DUPLICATE KEY (id) DISTRIBUTED BY HASH (id)"); err != nil {
 		return err
 	}
-	since, err := s.log.last(ctx)
-	if err != nil {
-		return err
+	done, err := s.background(ctx, s.filled("load-"+method), "SELECT LABEL, STATE, SINK_ROWS, ERROR_MSG FROM information_schema.loads WHERE state IN ('FINISHED', 'CANCELLED')")
+	if err == nil && done.rows[0][1] != "FINISHED" {
+		err = fmt.Errorf("the load is %s: %s", done.rows[0][1], done.rows[0][3])
 	}
-	text := s.filled("load-" + method)
-	s.statement(s.mask(text))
-	begin := time.Now()
-	if err := s.quiet(ctx, text); err != nil {
-		return err
-	}
-	const label = "SELECT LABEL, STATE, SINK_ROWS, ERROR_MSG FROM information_schema.loads WHERE state IN ('FINISHED', 'CANCELLED')"
-	done, err := s.until(ctx, label)
-	if err != nil {
-		return err
-	}
-	s.table(done.head, done.rows)
-	s.note("loaded in %s", round(time.Since(begin)))
-	if done.rows[0][1] != "FINISHED" {
-		return fmt.Errorf("the load is %s: %s", done.rows[0][1], done.rows[0][3])
-	}
-	return s.tellSigners(ctx, since)
+	return err
 }
 
 // putQuery puts a query's rows into a bucket as Parquet.

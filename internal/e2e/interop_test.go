@@ -12,6 +12,7 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"lakeport/internal/metastore/hmstest"
+	"lakeport/internal/parts"
 )
 
 // sparkHome gives the directory of a Spark 3.5 with its jars for S3. The tests that
@@ -36,7 +37,7 @@ func TestInteropHiveTablesOfSpark(t *testing.T) {
 		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: region}}))
 	l.rolePolicy(home, "starrocks-ec2", "warehouse", document(allow("s3:GetObject", "arn:aws:s3:::warehouse/*"), allow("s3:ListBucket", "arn:aws:s3:::warehouse")))
 	key := rootKeys[home]
-	m := hmstest.Start(t, hmstest.Options{Endpoint: l.ready["aws"], Region: region, AccessKey: key.AccessKeyID, SecretKey: key.SecretAccessKey, Warehouse: "s3a://warehouse/hive"})
+	m := hmstest.Start(t, parts.MetastoreOptions{Endpoint: l.ready["aws"], Region: region, AccessKey: key.AccessKeyID, SecretKey: key.SecretAccessKey, Warehouse: "s3a://warehouse/hive"})
 	queries, err := os.ReadFile("testdata/interop/hive.sql")
 	l.must(nil, err)
 	cmd := exec.Command(filepath.Join(spark, "bin", "python"), "testdata/interop/hive.py", m.URI, l.ready["aws"], key.AccessKeyID, key.SecretAccessKey,

@@ -15,6 +15,7 @@ import (
 	api "github.com/beltran/gohive/hive_metastore"
 
 	"lakeport/internal/metastore/hmstest"
+	"lakeport/internal/parts"
 	"lakeport/internal/sandbox"
 	sandboxs3 "lakeport/internal/sandbox/s3"
 )
@@ -25,7 +26,7 @@ import (
 var shared struct {
 	sync.Mutex // held by the test that uses it
 	once       sync.Once
-	server     *hmstest.Server
+	server     *parts.Metastore
 	err        error
 	stop       []func()
 }
@@ -42,7 +43,7 @@ func hiveMetastore(t testing.TB) (uri string, c *api.ThriftHiveMetastoreClient) 
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
-	c = shared.server.Client(t)
+	c = hmstest.Client(t, shared.server)
 	t.Cleanup(func() {
 		ctx := context.Background()
 		names, err := c.GetAllDatabases(ctx)
@@ -80,7 +81,7 @@ func startShared() error {
 	sb.Add(objects)
 	srv := httptest.NewServer(sb.Handler())
 	shared.stop = append(shared.stop, srv.Close)
-	o := hmstest.Options{Endpoint: srv.URL, Region: "us-east-1", AccessKey: "AKIAWAREHOUSEWAREHOU", SecretKey: "warehouse", Warehouse: "s3a://warehouse/hive"}
+	o := parts.MetastoreOptions{Endpoint: srv.URL, Region: "us-east-1", AccessKey: "AKIAWAREHOUSEWAREHOU", SecretKey: "warehouse", Warehouse: "s3a://warehouse/hive"}
 	c := s3.NewFromConfig(aws.Config{Region: o.Region, BaseEndpoint: &srv.URL, Credentials: credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, "")})
 	for _, b := range warehouses {
 		if _, err := c.CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: &b}); err != nil {
@@ -90,7 +91,7 @@ func startShared() error {
 	if err := os.Mkdir(filepath.Join(dir, "hms"), 0o700); err != nil {
 		return err
 	}
-	if shared.server, err = hmstest.Run(filepath.Join(dir, "hms"), o); err == nil {
+	if shared.server, err = parts.StartMetastore(filepath.Join(dir, "hms"), o); err == nil {
 		shared.stop = append(shared.stop, shared.server.Close)
 	}
 	return err

@@ -16,6 +16,7 @@ import (
 	"lakeport/internal/metastore/hms"
 	"lakeport/internal/metastore/hmstest"
 	"lakeport/internal/metastore/metastoretest"
+	"lakeport/internal/parts"
 	"lakeport/internal/sandbox"
 	sandboxs3 "lakeport/internal/sandbox/s3"
 )
@@ -23,7 +24,7 @@ import (
 const world = `{"accounts": {"111111111111": {"root": {"access_key_id": "AKIAROOTROOTROOTROO1", "secret_access_key": "rootsecret1"}}}}`
 
 // start runs a metastore whose warehouse is in a bucket of a sandbox.
-func start(t *testing.T) *hmstest.Server {
+func start(t *testing.T) *parts.Metastore {
 	t.Helper()
 	dir := t.TempDir()
 	sb, err := sandbox.Open(sandbox.Options{Dir: dir, World: strings.NewReader(world)})
@@ -46,7 +47,7 @@ func start(t *testing.T) *hmstest.Server {
 	if _, err := c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("lake")}); err != nil {
 		t.Fatal(err)
 	}
-	return hmstest.Start(t, hmstest.Options{Endpoint: srv.URL, Region: "us-east-1", AccessKey: "AKIAROOTROOTROOTROO1", SecretKey: "rootsecret1", Warehouse: "s3a://lake/warehouse"})
+	return hmstest.Start(t, parts.MetastoreOptions{Endpoint: srv.URL, Region: "us-east-1", AccessKey: "AKIAROOTROOTROOTROO1", SecretKey: "rootsecret1", Warehouse: "s3a://lake/warehouse"})
 }
 
 // fill writes the suite's world into the metastore.
@@ -97,7 +98,7 @@ func storage(s metastore.Storage) *api.StorageDescriptor {
 func TestMetastoreSuite(t *testing.T) {
 	metastoretest.Run(t, func(t *testing.T, w metastoretest.World) metastoretest.Store {
 		s := start(t)
-		fill(t, s.Client(t), w)
+		fill(t, hmstest.Client(t, s), w)
 		return hms.New(hms.Options{URIs: []string{s.URI}})
 	})
 }

@@ -42,6 +42,20 @@ var engines = map[string]struct {
 
 func newEngine(d *database, dir string) engine { return engines[d.Engine].make(d, dir) }
 
+// Installed fails, with the command that installs it, where a server that
+// stands behind instances is missing.
+func Installed() error {
+	_, mariadb := find("mariadbd", "mariadb-server", mariadbDir)
+	_, postgres := find("postgres", "postgresql", postgresDirs)
+	return errors.Join(mariadb, postgres)
+}
+
+// Where Debian keeps the servers.
+const (
+	mariadbDir   = "/usr/sbin"
+	postgresDirs = "/usr/lib/postgresql/*/bin"
+)
+
 // find gives the path of a server's program, which Debian keeps out of PATH.
 func find(program, install string, dirs ...string) (string, error) {
 	if path, err := exec.LookPath(program); err == nil {

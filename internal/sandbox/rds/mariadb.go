@@ -34,7 +34,7 @@ func (m *mariadb) data() string { return filepath.Join(m.dir, "data") }
 
 // run implements engine.
 func (m *mariadb) run(ctx context.Context, password string, up func()) error {
-	server, err := find("mariadbd", "mariadb-server", "/usr/sbin")
+	server, err := find("mariadbd", "mariadb-server", mariadbDir)
 	if err != nil {
 		return err
 	}

@@ -75,8 +75,7 @@ func handOver(dir string) error {
 
 // run implements engine.
 func (p *postgres) run(ctx context.Context, password string, up func()) error {
-	const debian = "/usr/lib/postgresql/*/bin"
-	server, err := find("postgres", "postgresql", debian)
+	server, err := find("postgres", "postgresql", postgresDirs)
 	if err != nil {
 		return err
 	}
@@ -88,7 +87,7 @@ func (p *postgres) run(ctx context.Context, password string, up func()) error {
 		return err
 	}
 	if password != "" {
-		install, err := find("initdb", "postgresql", debian)
+		install, err := find("initdb", "postgresql", postgresDirs)
 		if err != nil {
 			return err
 		}
