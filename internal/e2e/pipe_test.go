@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // printedMySQLUser is the statement of the page for MySQL and MariaDB.
@@ -70,33 +69,22 @@ func TestPipeFollowsMariaDBWithIAM(t *testing.T) {
 	db := l.db()
 	l.exec(db, "CREATE DATABASE lake", "CREATE PIPE p FROM MARIADB "+d.properties()+" TABLES (types AS lake.types) MODE INITIAL_LOAD_AND_CDC SETTINGS (sync_interval = 1)")
 	l.awaitPipe("p", "RUNNING")
-	awaitValue := func(query, want string) {
-		t.Helper()
-		got, err := "", error(nil)
-		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-			if got, err = value(db, query); err == nil && got == want {
-				return
-			}
-		}
-		found, _ := value(db, "SELECT 1")
-		t.Fatalf("%s gives %s (%v), want %s (%s)\n%s", query, got, err, want, found, l.log)
-	}
 	d.master(t, "SET sql_mode = ''; SET time_zone = '+00:00';"+typedRow(3))
-	awaitValue("SELECT COUNT(*) FROM lake.types", "4")
+	l.awaitValue(db, "SELECT COUNT(*) FROM lake.types", "4")
 	columns := "tiny, utiny, flag, small, medium, big, ubig, dec_, f, d, y, bits, c, v, t, b, vb, bl, e, s, dt, ts, dtm, tm"
-	awaitValue("SELECT COUNT(*) FROM (SELECT DISTINCT "+columns+" FROM lake.types) x", "2") // what was loaded and what was followed are equal
+	l.awaitValue(db, "SELECT COUNT(*) FROM (SELECT DISTINCT "+columns+" FROM lake.types) x", "2") // what was loaded and what was followed are equal
 	got, err := value(db, "SELECT CONCAT_WS('|', tiny, utiny, flag, ubig, dec_, f, d, y, bits, c, v, hex(b), e, s, ts, dtm, tm) FROM lake.types WHERE id = 3")
 	if want := "-128|255|1|18446744073709551615|-12345678901234.50000|0.1|0.1|2026|733007751850|né|日本|010000000000|it's|x,z|2026-03-04 05:06:07.123456|2026-03-04 05:06:07.12|-100:01:02.50"; err != nil || got != want {
 		t.Errorf("a followed row is %s (%v), want %s", got, err, want)
 	}
 	d.master(t, "UPDATE shop.types SET v = 'new', id = 30 WHERE id = 3; DELETE FROM shop.types WHERE id = 1; START TRANSACTION; INSERT INTO shop.types (id) VALUES (77); ROLLBACK;")
-	awaitValue("SELECT GROUP_CONCAT(CONCAT(id, v) ORDER BY id) FROM lake.types", "2,4,30new")
+	l.awaitValue(db, "SELECT GROUP_CONCAT(CONCAT(id, v) ORDER BY id) FROM lake.types", "2,4,30new")
 	d.master(t, "ALTER TABLE shop.types ADD COLUMN more INT FIRST; INSERT INTO shop.types (id, more) VALUES (5, 55);")
-	awaitValue("SELECT CONCAT(id, '-', more) FROM lake.types WHERE more IS NOT NULL", "5-55")
+	l.awaitValue(db, "SELECT CONCAT(id, '-', more) FROM lake.types WHERE more IS NOT NULL", "5-55")
 	l.exec(db, "PAUSE PIPE p")
 	d.master(t, "TRUNCATE TABLE shop.types; INSERT INTO shop.types (id) VALUES (9);")
 	l.exec(db, "RESUME PIPE p")
-	awaitValue("SELECT GROUP_CONCAT(id) FROM lake.types", "9")
+	l.awaitValue(db, "SELECT GROUP_CONCAT(id) FROM lake.types", "9")
 }
 
 // printedPostgresUser is the page's two statements for PostgreSQL.

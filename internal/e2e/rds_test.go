@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"encoding/xml"
 	"fmt"
@@ -85,18 +86,17 @@ func (l *lab) makeDatabase(account, engine, name string, iam bool) *sourceDB {
 		"EnableIAMDatabaseAuthentication": {fmt.Sprint(iam)}}); status != http.StatusOK {
 		l.t.Fatalf("create %s: %s: %s", name, a.Code, a.Message)
 	}
-	deadline := time.Now().Add(2 * time.Minute)
-	for {
+	var d *sourceDB
+	l.await("database "+name, func() (string, bool) {
 		_, a := l.rds(account, url.Values{"Action": {"DescribeDBInstances"}, "DBInstanceIdentifier": {name}})
-		if len(a.List) == 1 && a.List[0].Status == "available" {
-			one := a.List[0]
-			return &sourceDB{engine: engine, host: one.Address, port: one.Port, id: one.ID, ca: l.trustBundle()}
+		if len(a.List) != 1 || a.List[0].Status != "available" {
+			return fmt.Sprintf("%+v", a), false
 		}
-		if len(a.List) == 1 && a.List[0].Status == "failed" || time.Now().After(deadline) {
-			l.t.Fatalf("database %s does not come up: %+v\n%s", name, a, l.log)
-		}
-		time.Sleep(50 * time.Millisecond) // as a caller of the API polls
-	}
+		one := a.List[0]
+		d = &sourceDB{engine: engine, host: one.Address, port: one.Port, id: one.ID, ca: l.trustBundle()}
+		return "", true
+	})
+	return d
 }
 
 // trustBundle fetches the certificate that the fronts' hang on.
@@ -144,39 +144,52 @@ func (d *sourceDB) send(user, password, text string) (string, error) {
 	return out.String(), err
 }
 
-// awaitPipe waits until a pipe is in a state, and gives its message.
-func (l *lab) awaitPipe(name, state string) {
+// await asks again, as a user would, until done says so or two minutes are
+// over; done gives what it has found.
+func (l *lab) await(what string, done func() (found string, is bool)) {
 	l.t.Helper()
-	db := l.db()
-	for deadline := time.Now().Add(2 * time.Minute); ; {
-		found, message := "", ""
-		err := db.QueryRow("SELECT 1").Err()
-		rows, err2 := db.Query("SHOW PIPES")
-		if err != nil || err2 != nil {
-			l.t.Fatal(err, err2)
-		}
-		for rows.Next() {
-			var n, source, mode, s, created string
-			var tables, loaded, count int64
-			var position, m *string
-			if err := rows.Scan(&n, &source, &mode, &s, &tables, &loaded, &count, &position, &created, &m); err != nil {
-				l.t.Fatal(err)
-			}
-			if n == name {
-				if found = s; m != nil {
-					message = *m
-				}
-			}
-		}
-		rows.Close()
-		if found == state {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(2 * time.Minute)
+	for {
+		found, is := done()
+		if is {
 			return
 		}
-		if time.Now().After(deadline) || found == "FAILED" || found == "" {
-			l.t.Fatalf("pipe %s is %s, not %s: %s\n%s", name, found, state, message, l.log)
+		select {
+		case <-tick.C:
+		case <-end:
+			l.t.Fatalf("%s is not reached: %s\n%s", what, found, l.log)
 		}
-		time.Sleep(50 * time.Millisecond) // as a user asks again
 	}
+}
+
+// awaitValue waits until a query gives a value.
+func (l *lab) awaitValue(db *sql.DB, query, want string) {
+	l.t.Helper()
+	l.await(want, func() (string, bool) {
+		got, err := value(db, query)
+		return fmt.Sprintf("%s gives %s (%v)", query, got, err), err == nil && got == want
+	})
+}
+
+// awaitPipe waits until a pipe is in a state, and gives its message.
+func (l *lab) awaitPipe(name, state string) (message string) {
+	l.t.Helper()
+	db := l.db()
+	l.await(state, func() (string, bool) {
+		var source, mode, s, created string
+		var tables, loaded, count int64
+		var position, m sql.NullString
+		if err := db.QueryRow("SHOW PIPES WHERE Name = '"+name+"'").Scan(&source, &source, &mode, &s, &tables, &loaded, &count, &position, &created, &m); err != nil {
+			l.t.Fatal(err)
+		}
+		if message = m.String; s == "FAILED" && s != state {
+			l.t.Fatalf("pipe %s has failed: %s\n%s", name, message, l.log)
+		}
+		return "pipe " + name + " is " + s + ": " + message, s == state
+	})
+	return message
 }
 
 // rdsInstance makes an instance without IAM authentication.

@@ -72,7 +72,7 @@ func (b *binlog) rows(ctx context.Context, typ replication.EventType, e *replica
 		if e.Type() == replication.EnumRowsEventTypeDelete || e.Type() == replication.EnumRowsEventTypeUpdate && i%2 == 0 { // an update is the row before, then the row after
 			k = remove
 		}
-		b.open = append(b.open, change{t, k, row})
+		b.open = append(b.open, change{table: t, kind: k, row: row})
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (b *binlog) lay(ctx context.Context, t *Table, e *replication.TableMapEvent
 		if gone != "" && b.swapped[t] { // the tool's own statements on its copy say which, under another name
 			return nil, notFollowed("an online schema change that takes away "+gone+" and adds a column, which may be the same,", t)
 		}
-		return nil, &newColumns{t}
+		return nil, &newColumns{table: t}
 	}
 	logged := newLogged(e)
 	for i := range t.Columns {

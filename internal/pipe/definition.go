@@ -46,6 +46,9 @@ type Table struct {
 	Exclude, Key     []string
 	KeyGiven         bool     // Key is the pipe's, not the source's
 	Columns          []Column // as the source had them when the pipe was made
+	ID               uint32   `json:",omitempty"` // of PostgreSQL, which outlives a name
+	Partitioned      bool     `json:",omitempty"`
+	From             string   `json:"-"` // changes before that place are in the table already
 }
 
 // Source names the table as its database does.
@@ -58,7 +61,10 @@ type Settings struct {
 	Parallelism       int // connections that load one table
 	RowsPerPartition  int // of the initial load
 	TablesInParallel  int
-	Publication, Slot string // of PostgreSQL; made where they are not named
+	Publication, Slot string // of PostgreSQL
+
+	// They were not named: the pipe makes them and drops them.
+	MakePublication, MakeSlot bool `json:",omitempty"`
 }
 
 // numbers are the settings that are numbers: ClickPipes' default, the least
@@ -116,6 +122,10 @@ func Define(st *syntax.CreatePipe, database, text string) (*Definition, error) {
 		return nil, refused(faults, places, "property", int(st.Properties[0].Key.Pos), text)
 	}
 	clear(places)
+	if d.Kind == "POSTGRES" && d.Mode != Load {
+		d.Settings.Publication, d.Settings.MakePublication = newName("pub", d.Name), true
+		d.Settings.Slot, d.Settings.MakeSlot = newName("slot", d.Name), true
+	}
 	for _, p := range st.Settings {
 		places[p.Key.Value] = p
 	}
@@ -273,10 +283,14 @@ func (d *Definition) settings(given map[string]syntax.Property) (faults []awsaut
 			faults = append(faults, awsauth.Fault{Key: name, Value: true, Msg: fmt.Sprintf("is %q: write a number from %d to %d", p.Value.Value, n.lo, n.hi)})
 		case isNumber:
 			*n.into(&d.Settings) = v
+		case (name == "publication_name" || name == "replication_slot_name") && (d.Kind != "POSTGRES" || d.Mode == Load):
+			faults = append(faults, awsauth.Fault{Key: name, Msg: "has a use only where changes of PostgreSQL are followed"})
 		case name == "publication_name":
-			d.Settings.Publication = p.Value.Value
+			d.Settings.Publication, d.Settings.MakePublication = p.Value.Value, false
+		case name == "replication_slot_name" && !slotName.MatchString(p.Value.Value):
+			faults = append(faults, awsauth.Fault{Key: name, Value: true, Msg: fmt.Sprintf("is %q: the name of a slot is of lower-case letters, digits and _, 63 at most", p.Value.Value)})
 		case name == "replication_slot_name":
-			d.Settings.Slot = p.Value.Value
+			d.Settings.Slot, d.Settings.MakeSlot = p.Value.Value, false
 		default:
 			msg := "is not known"
 			if near := sqlerr.Nearest(name, names); near != "" {

@@ -59,8 +59,9 @@ type Pipes struct {
 // pipe is one of them; its fields are guarded by Pipes.mu.
 type pipe struct {
 	Record
-	cancel context.CancelCauseFunc // nil unless it runs
-	ended  chan struct{}
+	cancel  context.CancelCauseFunc // nil unless it runs
+	ended   chan struct{}
+	dropped bool // on its way out
 }
 
 // Record is a pipe as it is stored, sealed, and as it now stands.
@@ -71,9 +72,15 @@ type Record struct {
 	Position string // of the changes that are in the tables; "" before the load began
 	Cut      bool   // Position is where the load began
 	Created  time.Time
-	// Loaded is the rows by source table, of those that are loaded. Each has a
-	// row of its own in the database, so that tables load side by side.
-	Loaded map[string]int64 `json:"-"`
+	// Loaded is the source tables that are loaded. Each has a row of its own in
+	// the database, so that tables load side by side.
+	Loaded map[string]Loaded `json:"-"`
+}
+
+// Loaded is the initial load of a table.
+type Loaded struct {
+	Rows int64
+	From string // the place among the changes that it saw; "" where it is the pipe's
 }
 
 var (
@@ -109,7 +116,8 @@ func (p *Pipes) load(ctx context.Context) error {
 	for _, text := range []string{
 		"CREATE SCHEMA IF NOT EXISTS " + schema,
 		"CREATE TABLE IF NOT EXISTS " + table + " (name VARCHAR NOT NULL, record BLOB NOT NULL)",
-		"CREATE TABLE IF NOT EXISTS " + loads + " (pipe VARCHAR NOT NULL, source VARCHAR NOT NULL, loaded BIGINT NOT NULL)",
+		"CREATE TABLE IF NOT EXISTS " + loads + " (pipe VARCHAR NOT NULL, source VARCHAR NOT NULL, loaded BIGINT NOT NULL, place VARCHAR)",
+		"ALTER TABLE " + loads + " ADD COLUMN IF NOT EXISTS place VARCHAR",
 	} {
 		if _, err := p.conn.Exec(ctx, text); err != nil {
 			return err
@@ -122,7 +130,7 @@ func (p *Pipes) load(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("unseal pipe %s: %w", name, err)
 			}
-			one := &pipe{Record: Record{Loaded: map[string]int64{}}}
+			one := &pipe{Record: Record{Loaded: map[string]Loaded{}}}
 			if err := json.Unmarshal(plain, &one.Record); err != nil {
 				return fmt.Errorf("read pipe %s: %w", name, err)
 			}
@@ -133,10 +141,10 @@ func (p *Pipes) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.each(ctx, "SELECT pipe, source, loaded FROM "+loads, func(chunk *lake.Chunk) error {
+	return p.each(ctx, "SELECT pipe, source, loaded, coalesce(place, '') FROM "+loads, func(chunk *lake.Chunk) error {
 		for i := range chunk.Rows {
 			if one := p.pipes[chunk.Columns[0].Text(i)]; one != nil {
-				one.Loaded[chunk.Columns[1].Text(i)] = chunk.Columns[2].Data.([]int64)[i]
+				one.Loaded[chunk.Columns[1].Text(i)] = Loaded{chunk.Columns[2].Data.([]int64)[i], chunk.Columns[3].Text(i)}
 			}
 		}
 		return nil
@@ -248,7 +256,7 @@ func (p *Pipes) Inspect(ctx context.Context, d *Definition) error {
 // Create stores a pipe that Inspect has completed and whose targets are there.
 // From then on it runs, also after a restart.
 func (p *Pipes) Create(ctx context.Context, d *Definition) error {
-	one := &pipe{Record: Record{Definition: *d, State: Setup, Created: time.Now().UTC(), Loaded: map[string]int64{}}}
+	one := &pipe{Record: Record{Definition: *d, State: Setup, Created: time.Now().UTC(), Loaded: map[string]Loaded{}}}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pipes[d.Name] != nil {
@@ -284,7 +292,7 @@ func (p *Pipes) halt(one *pipe, why error) {
 }
 
 func (p *Pipes) find(name string) (*pipe, error) {
-	if one := p.pipes[name]; one != nil {
+	if one := p.pipes[name]; one != nil && !one.dropped {
 		return one, nil
 	}
 	return nil, sqlerr.New(sqlerr.NotFound, "there is no pipe %s", name)
@@ -323,24 +331,45 @@ func (p *Pipes) Resume(ctx context.Context, name string) error {
 	return nil
 }
 
-// Drop ends a pipe. Its tables stay.
-func (p *Pipes) Drop(ctx context.Context, name string) error {
+// releaser is a source that keeps something for a pipe, which it is to let go.
+type releaser interface {
+	release(ctx context.Context) error
+}
+
+// Drop ends a pipe. Its tables stay. What the source keeps for it goes; a
+// warning says what could not be dropped there.
+func (p *Pipes) Drop(ctx context.Context, name string) (warning string, err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	one, err := p.find(name)
 	if err != nil {
-		return err
+		p.mu.Unlock()
+		return "", err
 	}
+	one.dropped = true // nobody else finds it any more
 	p.halt(one, errDropped)
+	p.mu.Unlock()
+	ctx = context.WithoutCancel(ctx)
+	s := p.source(&one.Definition)
+	if s, keeps := s.(releaser); keeps {
+		limited, cancel := context.WithTimeout(ctx, dialTime)
+		if err := s.release(limited); err != nil {
+			warning = sqlerr.From(err).Error()
+		}
+		cancel()
+	}
+	s.close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.store.Lock()
 	defer p.store.Unlock()
 	for _, t := range []string{loads + " WHERE pipe", table + " WHERE name"} { // the record last: a pipe without it is gone
 		if _, err := p.conn.Exec(ctx, "DELETE FROM "+t+" = ?", name); err != nil {
-			return err
+			one.dropped = false
+			return "", err
 		}
 	}
 	delete(p.pipes, name)
-	return nil
+	return warning, nil
 }
 
 // move changes a pipe's state and stores it. p.mu is held.

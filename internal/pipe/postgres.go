@@ -2,15 +2,14 @@ package pipe
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
-	"regexp"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -18,14 +17,19 @@ import (
 	"lakeport/internal/sqlerr"
 )
 
-// postgresSource reads PostgreSQL. All its reads see one snapshot, which the
-// first of them exports and holds open until close.
+// postgresSource reads PostgreSQL. All reads of a load see one snapshot, which
+// the first of them exports and holds open until close.
 type postgresSource struct {
 	logins
+	pipe *Definition
+
+	ask   sync.Mutex
+	plain *pgx.Conn // for questions, outside the snapshot
 
 	mu       sync.Mutex
-	holder   *pgx.Conn
+	holder   interface{ Close(context.Context) error } // keeps the snapshot
 	snapshot string
+	at       pglogrepl.LSN // where the snapshot stands among the changes, if they are wanted
 	idle     []*pgx.Conn
 }
 
@@ -36,39 +40,65 @@ func postgresDenied(err error) bool {
 	return errors.As(err, &e) && (e.Code == "28000" || e.Code == "28P01")
 }
 
-// connect makes a new connection whose values are in UTC.
-func (s *postgresSource) connect(ctx context.Context) (c *pgx.Conn, err error) {
+// login makes a new connection whose values are in UTC and UTF-8.
+func (s *postgresSource) login(ctx context.Context, params map[string]string, connect func(*pgx.ConnConfig) error) error {
 	config, err := pgx.ParseConfig("sslmode=disable")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	port, err := strconv.ParseUint(s.port, 10, 16)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	config.Host, config.Port, config.Database, config.User, config.Fallbacks = s.host, uint16(port), s.database, s.user, nil
 	config.ConnectTimeout = dialTime
-	config.RuntimeParams = map[string]string{"application_name": "lakeport", "TimeZone": "UTC", "DateStyle": "ISO", "IntervalStyle": "postgres",
-		"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+	config.RuntimeParams = map[string]string{"application_name": "lakeport", "client_encoding": "UTF8", "TimeZone": "UTC", "DateStyle": "ISO", "IntervalStyle": "postgres",
+		"bytea_output": "hex", "extra_float_digits": "1", "statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+	maps.Copy(config.RuntimeParams, params)
 	if config.TLSConfig, err = s.tls(); err != nil {
-		return nil, err
+		return err
 	}
-	err = s.again(ctx, func() error {
+	return s.again(ctx, func() error {
 		if config.Password, err = s.secret(ctx); err != nil {
 			return err
 		}
+		return connect(config)
+	}, postgresDenied)
+}
+
+func (s *postgresSource) connect(ctx context.Context) (c *pgx.Conn, err error) {
+	err = s.login(ctx, nil, func(config *pgx.ConnConfig) error {
 		c, err = pgx.ConnectConfig(ctx, config)
 		return err
-	}, postgresDenied)
+	})
 	return c, err
 }
 
+// replication makes a connection that takes the commands of replication.
+func (s *postgresSource) replication(ctx context.Context) (c *pgconn.PgConn, err error) {
+	err = s.login(ctx, map[string]string{"replication": "database"}, func(config *pgx.ConnConfig) error {
+		c, err = pgconn.ConnectConfig(ctx, &config.Config)
+		return err
+	})
+	return c, err
+}
+
+// States of SQL that pass by themselves: another connection still has the
+// slot, the server is full or going down, the snapshot's holder is gone.
+const (
+	objectInUse        = "55006"
+	tooManyConnections = "53300"
+	goingDown          = "57P"
+	noSnapshot         = "22023"
+)
+
 func (s *postgresSource) failed(what string, err error) error {
 	var e *pgconn.PgError
+	var told *sqlerr.Error
 	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &e) && !strings.HasPrefix(e.Code, "57P"): // the server is not going down
+	case err == nil || errors.As(err, &told):
+		return err
+	case errors.As(err, &e) && e.Code != objectInUse && e.Code != tooManyConnections && !strings.HasPrefix(e.Code, goingDown):
 		return &sqlerr.Error{Kind: sqlerr.Invalid, Err: err, Msg: fmt.Sprintf("%s: the source says: %s", what, e.Message)}
 	}
 	return &sqlerr.Error{Kind: sqlerr.Unreachable, Err: err, Msg: what + ": " + cause(err)}
@@ -86,18 +116,9 @@ func (s *postgresSource) worker(ctx context.Context) (*pgx.Conn, error) {
 		return c, nil
 	}
 	if s.holder == nil {
-		c, err := s.connect(ctx)
-		if err != nil {
+		if err := s.hold(ctx); err != nil {
 			return nil, err
 		}
-		if _, err = c.Exec(ctx, readOnly); err == nil {
-			err = c.QueryRow(ctx, "SELECT pg_export_snapshot()").Scan(&s.snapshot)
-		}
-		if err != nil {
-			_ = c.Close(ctx)
-			return nil, s.failed("export a snapshot", err)
-		}
-		s.holder = c
 	}
 	c, err := s.connect(ctx)
 	if err != nil {
@@ -106,10 +127,46 @@ func (s *postgresSource) worker(ctx context.Context) (*pgx.Conn, error) {
 	for _, text := range []string{readOnly, "SET TRANSACTION SNAPSHOT '" + s.snapshot + "'"} {
 		if _, err := c.Exec(ctx, text); err != nil {
 			_ = c.Close(ctx)
+			var e *pgconn.PgError
+			if errors.As(err, &e) && e.Code == noSnapshot {
+				return nil, &sqlerr.Error{Kind: sqlerr.Unreachable, Err: err, Msg: "the connection that held the snapshot is gone: " + e.Message}
+			}
 			return nil, s.failed("enter the snapshot", err)
 		}
 	}
 	return c, nil
+}
+
+// hold exports a snapshot. Where changes are wanted it is that of a slot, which
+// lasts as long as the connection: the changes of all transactions that it does
+// not see come after its place, and no others do. s.mu is held.
+func (s *postgresSource) hold(ctx context.Context) error {
+	if s.pipe.Mode != Load {
+		return s.makeSlot(ctx, newName("load", s.pipe.Name), true)
+	}
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err = c.Exec(ctx, readOnly); err == nil {
+		err = c.QueryRow(ctx, "SELECT pg_export_snapshot()").Scan(&s.snapshot)
+	}
+	if err != nil {
+		_ = c.Close(ctx)
+		return s.failed("export a snapshot", err)
+	}
+	s.holder = c
+	return nil
+}
+
+// seen implements placed.
+func (s *postgresSource) seen() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at == 0 {
+		return ""
+	}
+	return s.at.String()
 }
 
 func (s *postgresSource) keep(c *pgx.Conn, err error) {
@@ -122,24 +179,36 @@ func (s *postgresSource) keep(c *pgx.Conn, err error) {
 	s.idle = append(s.idle, c)
 }
 
+// close implements source; the next use connects again.
 func (s *postgresSource) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), dialTime)
+	defer cancel()
+	s.ask.Lock()
+	defer s.ask.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range append(s.idle, s.holder) {
-		if c != nil {
-			_ = c.Close(context.Background())
-		}
+	if s.plain != nil {
+		_ = s.plain.Close(ctx)
 	}
-	s.idle, s.holder = nil, nil
+	if s.holder != nil {
+		_ = s.holder.Close(ctx)
+	}
+	for _, c := range s.idle {
+		_ = c.Close(ctx)
+	}
+	s.plain, s.holder, s.idle, s.at = nil, nil, nil, 0
 }
 
-// query runs a statement whose answer is small, in the snapshot.
+// query runs a statement whose answer is small, outside the snapshot.
 func (s *postgresSource) query(ctx context.Context, what, text string, args ...any) (rows [][]string, err error) {
-	c, err := s.worker(ctx)
-	if err != nil {
-		return nil, err
+	s.ask.Lock()
+	defer s.ask.Unlock()
+	if s.plain == nil || s.plain.IsClosed() {
+		if s.plain, err = s.connect(ctx); err != nil {
+			return nil, err
+		}
 	}
-	result, err := c.Query(ctx, text, args...)
+	result, err := s.plain.Query(ctx, text, args...)
 	if err == nil {
 		rows, err = pgx.CollectRows(result, func(r pgx.CollectableRow) ([]string, error) {
 			row := make([]string, len(r.FieldDescriptions()))
@@ -150,16 +219,16 @@ func (s *postgresSource) query(ctx context.Context, what, text string, args ...a
 			return row, r.Scan(into...)
 		})
 	}
-	s.keep(c, err)
 	return rows, s.failed(what, err)
 }
 
 func (t *Table) postgresName() string { return pgx.Identifier{t.Schema, t.Name}.Sanitize() }
 
 // describe implements source.
-func (s *postgresSource) describe(ctx context.Context, t *Table, _ bool) error {
+func (s *postgresSource) describe(ctx context.Context, t *Table, changes bool) error {
 	what := "read the columns of " + t.Source()
-	rows, err := s.query(ctx, what, "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), coalesce(array_position(i.indkey::int2[], a.attnum), -1)::text, b.typtype::text || b.typcategory::text "+
+	rows, err := s.query(ctx, what, "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), coalesce(array_position(i.indkey::int2[], a.attnum), -1)::text, b.typtype::text || b.typcategory::text, "+
+		"coalesce(to_jsonb(a)->>'attgenerated', ''), c.oid::text "+
 		"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type b ON b.oid = a.atttypid "+
 		"LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum", t.Schema, t.Name)
 	if err != nil {
@@ -168,73 +237,36 @@ func (s *postgresSource) describe(ctx context.Context, t *Table, _ bool) error {
 	if len(rows) == 0 {
 		return sqlerr.New(sqlerr.NotFound, "the source has no table %s that user %s may see", t.Source(), s.user)
 	}
-	t.Columns = nil
+	id, err := strconv.ParseUint(rows[0][5], 10, 32)
+	if err != nil {
+		return err
+	}
+	t.ID, t.Columns = uint32(id), nil
 	key := map[int]string{}
 	for _, r := range rows {
 		if n, err := strconv.Atoi(r[2]); err == nil && n >= 0 {
 			key[n] = r[0]
 		}
-		if !t.excludes(r[0]) {
-			t.Columns = append(t.Columns, postgresColumn(r[0], r[1], r[3]))
+		if t.excludes(r[0]) {
+			continue
 		}
+		if changes && r[4] != "" {
+			return sqlerr.New(sqlerr.Unsupported, "column %s of %s is generated, and its values are not among the changes that the source sends", r[0], t.Source()).WithHint("leave it out: EXCLUDE (%s)", r[0])
+		}
+		t.Columns = append(t.Columns, postgresColumn(r[0], r[1], r[3]))
 	}
 	if len(t.Key) == 0 {
 		for n := 0; key[n] != ""; n++ {
 			t.Key = append(t.Key, key[n])
 		}
 	}
+	if changes {
+		if err := s.identify(ctx, t); err != nil {
+			return err
+		}
+	}
 	return t.check()
 }
-
-// numeric takes numeric(p,s) apart.
-var numeric = regexp.MustCompile(`^numeric\((\d+),(-?\d+)\)$`)
-
-// postgresColumn maps a column. What StarRocks has no type for becomes text.
-func postgresColumn(name, typ, kind string) Column {
-	quoted := pgx.Identifier{name}.Sanitize()
-	c := Column{Name: name, Source: typ, Type: text, Read: quoted + "::text"}
-	base, _, _ := strings.Cut(typ, "(")
-	switch {
-	case strings.HasSuffix(typ, "[]"):
-		c.Type, c.Read = "JSON", "array_to_json("+quoted+")::text"
-		return c
-	case strings.HasPrefix(kind, "d"): // a domain is what its base is, by its text
-		return c
-	}
-	switch base {
-	case "boolean":
-		c.Type = "BOOLEAN"
-	case "smallint", "bigint", "date":
-		c.Type = strings.ToUpper(base)
-	case "integer":
-		c.Type = "INT"
-	case "real":
-		c.Type = "FLOAT"
-	case "double precision":
-		c.Type = "DOUBLE"
-	case "numeric":
-		if m := numeric.FindStringSubmatch(typ); m != nil {
-			p, _ := strconv.Atoi(m[1])
-			scale, _ := strconv.Atoi(m[2])
-			if p <= 38 && scale >= 0 && scale <= p {
-				c.Type = fmt.Sprintf("DECIMAL(%d,%d)", p, scale)
-			}
-		}
-	case "bytea":
-		c.Type, c.Read, c.Binary = "VARBINARY", "encode("+quoted+", 'hex')", true
-	case "json", "jsonb":
-		c.Type = "JSON"
-	case "timestamp", "timestamp without time zone", "timestamp with time zone":
-		c.Type = "DATETIME"
-		if strings.HasSuffix(typ, "with time zone") {
-			c.Read = "(" + quoted + " AT TIME ZONE 'UTC')::text"
-		}
-	}
-	return c
-}
-
-// cut implements source: a load alone needs no position.
-func (s *postgresSource) cut(context.Context, bool) (string, error) { return "", nil }
 
 // rowsPerBlock is what a block is taken to hold of a table that was never
 // analyzed.
@@ -319,37 +351,14 @@ func (s *postgresSource) read(ctx context.Context, t *Table, p part, columns []i
 func (t *Table) copied(values [][]byte) ([][]byte, error) {
 	row := make([][]byte, len(values))
 	for i, v := range values {
-		switch {
-		case v == nil:
-		case t.Columns[i].Binary:
-			b := make([]byte, hex.DecodedLen(len(v)))
-			if _, err := hex.Decode(b, v); err != nil {
-				return nil, sqlerr.New(sqlerr.Corrupt, "column %s of %s: %s", t.Columns[i].Name, t.Source(), err)
-			}
-			row[i] = b
-		default:
-			row[i] = append([]byte{}, v...)
+		if v == nil {
+			continue
 		}
+		v, err := t.Columns[i].fromPostgres(append([]byte{}, v...))
+		if err != nil {
+			return nil, fmt.Errorf("column %s of %s: %w", t.Columns[i].Name, t.Source(), err)
+		}
+		row[i] = v
 	}
 	return row, nil
-}
-
-// follows implements source.
-func (s *postgresSource) follows(ctx context.Context) error {
-	if s.iam {
-		rows, err := s.query(ctx, "read rds.iam_auth_for_replication", "SELECT coalesce(current_setting('rds.iam_auth_for_replication', true), '')")
-		if err != nil {
-			return err
-		}
-		if on := rows[0][0]; on != "1" && on != "on" {
-			return sqlerr.New(sqlerr.Unsupported, "PostgreSQL at %s takes no IAM token for replication, so that changes cannot be followed: rds.iam_auth_for_replication is not on",
-				net.JoinHostPort(s.host, s.port)).WithHint("write MODE INITIAL_LOAD, or set rds.iam_auth_for_replication = 1 (PostgreSQL 11 or later) in the parameter group")
-		}
-	}
-	return sqlerr.New(sqlerr.Unsupported, "following the changes of PostgreSQL is not built yet").WithHint("write MODE INITIAL_LOAD")
-}
-
-// changes implements source; follows refuses before.
-func (s *postgresSource) changes(ctx context.Context, _ string, _ []Table) (changes, error) {
-	return nil, s.follows(ctx)
 }

@@ -26,7 +26,7 @@ func (p *Pipes) source(d *Definition) source {
 	case "MYSQL", "MARIADB":
 		return &mysqlSource{logins: l, maria: d.Kind == "MARIADB"}
 	}
-	return &postgresSource{logins: l}
+	return &postgresSource{logins: l, pipe: d}
 }
 
 // run starts a pipe's work. p.mu is held.
@@ -101,6 +101,7 @@ func (p *Pipes) carry(ctx context.Context, one *pipe) error {
 	if one.Mode == Load {
 		return nil
 	}
+	s.close() // what the load has held
 	p.mu.Lock()
 	err := p.move(ctx, one, Running, "")
 	p.mu.Unlock()
@@ -152,6 +153,10 @@ func (p *Pipes) snapshot(ctx context.Context, one *pipe, s source) error {
 	return group.Wait()
 }
 
+// placed is a source whose load stands at a place among its changes: it sees
+// exactly those before.
+type placed interface{ seen() string }
+
 // loadTable brings the rows of a table in one transaction with the record that
 // they are there: after a stop they are there once or not at all.
 func (p *Pipes) loadTable(ctx context.Context, one *pipe, s source, t *Table) error {
@@ -159,15 +164,19 @@ func (p *Pipes) loadTable(ctx context.Context, one *pipe, s source, t *Table) er
 	if err != nil {
 		return err
 	}
-	var rows int64
+	var done Loaded
 	err = p.transact(ctx, func(c *engine.Conn) error {
 		inner, cancel := context.WithCancel(ctx)
 		defer cancel()
 		from := engine.Offer(inner, t.feed(s, parts, make(chan struct{}, one.Settings.Parallelism)))
-		rows, err = c.Exec(inner, "INSERT INTO "+t.target()+" ("+t.names()+") SELECT "+t.names()+" FROM "+from+t.onePerKey())
-		if err == nil {
-			_, err = c.Exec(ctx, "INSERT INTO "+loads+" VALUES (?, ?, ?)", one.Name, t.Source(), rows)
+		done.Rows, err = c.Exec(inner, "INSERT INTO "+t.target()+" ("+t.names()+") SELECT "+t.names()+" FROM "+from+t.onePerKey())
+		if err != nil {
+			return err
 		}
+		if s, knows := s.(placed); knows {
+			done.From = s.seen()
+		}
+		_, err = c.Exec(ctx, "INSERT INTO "+loads+" VALUES (?, ?, ?, ?)", one.Name, t.Source(), done.Rows, done.From)
 		return err
 	})
 	if err != nil {
@@ -175,7 +184,7 @@ func (p *Pipes) loadTable(ctx context.Context, one *pipe, s source, t *Table) er
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	one.Loaded[t.Source()] = rows
+	one.Loaded[t.Source()] = done
 	return nil
 }
 

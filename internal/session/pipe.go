@@ -74,10 +74,14 @@ func (discard) Chunk(*lake.Chunk) error     { return nil }
 func (discard) Done(wire.Done) error        { return nil }
 
 func (c *session) dropPipe(ctx context.Context, st *syntax.DropPipe, w wire.ResultWriter) error {
-	if err := c.srv.pipes.Drop(ctx, st.Name.Name); err != nil && !(st.IfExists && sqlerr.Is(err, sqlerr.NotFound)) {
+	warning, err := c.srv.pipes.Drop(ctx, st.Name.Name)
+	if err != nil && !(st.IfExists && sqlerr.Is(err, sqlerr.NotFound)) {
 		return err
 	}
-	return ok(w, "DROP PIPE")
+	if warning != "" {
+		c.warn("Warning", warning, 1064)
+	}
+	return w.Done(wire.Done{Tag: "DROP PIPE", Warnings: len(c.warnings)})
 }
 
 func (c *session) pausePipe(ctx context.Context, st *syntax.PausePipe, w wire.ResultWriter) error {
@@ -99,7 +103,7 @@ func (c *session) showPipes(ctx context.Context, st *syntax.ShowPipes, text stri
 	for _, p := range c.srv.pipes.List() {
 		rows := int64(0)
 		for _, n := range p.Loaded {
-			rows += n
+			rows += n.Rows
 		}
 		var position, message any
 		if p.Position != "" {

@@ -135,7 +135,7 @@ func (p *postgres) prepare(ctx context.Context, password string) error {
 	master := pgx.Identifier{p.db.User}.Sanitize()
 	statements := []string{"CREATE ROLE rds_iam NOLOGIN", "CREATE ROLE rds_superuser NOLOGIN", "CREATE ROLE rds_replication NOLOGIN", "CREATE ROLE rds_password NOLOGIN",
 		"CREATE ROLE " + master + " LOGIN CREATEDB CREATEROLE PASSWORD '" + strings.ReplaceAll(password, "'", "''") + "'",
-		"GRANT rds_superuser, pg_monitor, pg_signal_backend TO " + master + " WITH ADMIN OPTION"}
+		"GRANT rds_superuser, rds_replication, pg_monitor, pg_signal_backend TO " + master + " WITH ADMIN OPTION"}
 	if p.db.Initial != "" && p.db.Initial != "postgres" {
 		statements = append(statements, "CREATE DATABASE "+pgx.Identifier{p.db.Initial}.Sanitize()+" OWNER "+master)
 	}
@@ -149,13 +149,24 @@ func (p *postgres) prepare(ctx context.Context, password string) error {
 
 // byToken tells whether a user logs in by tokens: membership of rds_iam comes
 // before any password ("Creating a database account using IAM authentication").
+// It gives members of rds_replication, and nobody else, the attribute by which
+// the server lets users replicate: RDS has the role in its place ("Performing
+// logical replication for Amazon RDS for PostgreSQL").
 func (p *postgres) byToken(ctx context.Context, user string) (is bool, err error) {
 	c, err := p.admin(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer c.Close(ctx)
-	err = c.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1 AND NOT rolsuper AND pg_has_role(oid, 'rds_iam', 'MEMBER'))", user).Scan(&is)
+	var may, does bool
+	err = c.QueryRow(ctx, "SELECT pg_has_role(oid, 'rds_iam', 'MEMBER'), pg_has_role(oid, 'rds_replication', 'MEMBER'), rolreplication FROM pg_roles WHERE rolname = $1 AND NOT rolsuper", user).Scan(&is, &may, &does)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	if err == nil && may != does {
+		attribute := map[bool]string{true: " REPLICATION", false: " NOREPLICATION"}[may]
+		_, err = c.Exec(ctx, "ALTER ROLE "+pgx.Identifier{user}.Sanitize()+attribute)
+	}
 	return is, err
 }
 
