@@ -70,7 +70,15 @@ func StartMetastore(dir string, o MetastoreOptions) (*Metastore, error) {
 	if o.Warehouse == "" {
 		o.Warehouse = "file://" + filepath.Join(dir, "warehouse")
 	}
+	// The metastore asks for its machine's own name, which a container may not
+	// be able to resolve.
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	hosts := filepath.Join(dir, "hosts")
 	err = errors.Join(
+		os.WriteFile(hosts, []byte("127.0.0.1 localhost "+name+"\n"), 0o600),
 		os.CopyFS(filepath.Join(dir, "db"), os.DirFS(filepath.Join(home, "metastore_db"))),
 		os.WriteFile(filepath.Join(dir, "metastore-site.xml"), site(o, filepath.Join(dir, "db")), 0o600),
 		os.WriteFile(filepath.Join(dir, "log4j2.properties"), []byte(logging), 0o600))
@@ -84,7 +92,7 @@ func StartMetastore(dir string, o MetastoreOptions) (*Metastore, error) {
 		}
 		s := &Metastore{URI: "thrift://127.0.0.1:" + port, ended: make(chan struct{})}
 		// What a short life needs: no second compiler, the plainest collector.
-		s.cmd = exec.Command(java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", dir+":"+filepath.Join(home, "lib", "*"),
+		s.cmd = exec.Command(java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djdk.net.hosts.file="+hosts, "-cp", dir+":"+filepath.Join(home, "lib", "*"),
 			"org.apache.hadoop.hive.metastore.HiveMetaStore", "-p", port)
 		s.cmd.Dir = dir
 		ready, err := s.start()
