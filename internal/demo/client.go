@@ -130,8 +130,8 @@ func (c *pgClient) query(ctx context.Context, text string) (a answer, err error)
 	return a, nil
 }
 
-// told is an error as a stock client of the protocol prints it.
-func told(text string, err error) string {
+// clientError is an error as a stock client of the protocol prints it.
+func clientError(text string, err error) string {
 	switch e := err.(type) {
 	case *mysql.MySQLError:
 		return fmt.Sprintf("ERROR %d (%s): %s", e.Number, e.SQLState, e.Message)

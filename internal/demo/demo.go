@@ -91,7 +91,7 @@ func Run(ctx context.Context, chapter string, o Options) (t Tally, err error) {
 		}
 		s.line("")
 		t = s.tally()
-		s.step("%s of the page ran as printed, %s after the process started", t, round(time.Since(o.Started)))
+		s.step("%s of the page ran as printed, %s after the start", t, round(time.Since(o.Started)))
 		return t, nil
 	}
 	return t, fmt.Errorf("there is no chapter %q", chapter)
@@ -204,7 +204,7 @@ func (s *story) refused(ctx context.Context, text, want string) error {
 	if !strings.Contains(err.Error(), want) {
 		return fmt.Errorf("%s was refused for another reason than %q: %w", firstLine(text), want, err)
 	}
-	s.failure(s.mask(told(text, err)))
+	s.failure(s.mask(clientError(text, err)))
 	return nil
 }
 

@@ -24,7 +24,7 @@ type metastore struct {
 }
 
 // start starts it, if that was not done yet, for as long as lakeport is up.
-func (m *metastore) start(s *story) {
+func (m *metastore) start(ctx context.Context, s *story) {
 	if m.started != nil {
 		return
 	}
@@ -38,7 +38,7 @@ func (m *metastore) start(s *story) {
 		if m.err = os.Mkdir(dir, 0o700); m.err != nil {
 			return
 		}
-		m.server, m.err = parts.StartMetastore(dir, parts.MetastoreOptions{Endpoint: s.AWS, Region: Region,
+		m.server, m.err = parts.StartMetastore(ctx, dir, parts.MetastoreOptions{Endpoint: s.AWS, Region: Region,
 			AccessKey: s.metastoreKey.id, SecretKey: s.metastoreKey.secret, Warehouse: "s3a://" + bucket + "/warehouse"})
 	}()
 	s.AtEnd(func() {

@@ -233,10 +233,12 @@ func (s *story) connectPolicy(resource string) string {
 func (s *story) createPipe(src *source, name, mode string) string {
 	host, port, _ := strings.Cut(src.addr, ":")
 	return fmt.Sprintf(`CREATE PIPE %s_%s FROM %s
-PROPERTIES ("host" = "%s", "port" = "%s", "database" = "shop", "user" = "%s",
-    "authentication" = "iam", "aws.rds.iam_role_arn" = "%s",
+PROPERTIES ("host" = "%s", "port" = "%s", "database" = "shop",
+    "user" = "%s", "authentication" = "iam",
+    "aws.rds.iam_role_arn" = "%s",
     "aws.rds.hop.1.tags" = "pipe=%s", "aws.rds.region" = "%s",
-    "aws.rds.resource_id" = "%s", "tls_ca" = "%s")
+    "aws.rds.resource_id" = "%s",
+    "tls_ca" = "%s")
 TABLES (orders AS warehouse.%s) MODE %s SETTINGS (sync_interval = 1)`,
 		src.engine, name, src.create, host, port, pipeUser, roleARN(Account, pipeRole), name, Region, src.id, s.bundle(), src.engine, mode)
 }

@@ -4,13 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
-
-	"lakeport/internal/engine"
-	"lakeport/internal/lake"
 )
 
 // starrocks is the chapter of StarRocks' pages: external catalogs over Glue as
@@ -35,7 +30,7 @@ func (s *story) starrocks(ctx context.Context) error {
 		if err := s.tell(ctx, s.filled("glue-"+m.name), question); err != nil {
 			return err
 		}
-		hive.start(s) // once there is an answer: Java takes its time
+		hive.start(ctx, s) // once there is an answer: Java takes its time
 	}
 	for _, part := range []func(context.Context) error{s.breakAndMend, s.fileTables, s.loads} {
 		if err := part(ctx); err != nil {
@@ -190,36 +185,5 @@ func (s *story) load(ctx context.Context, method string) error {
 	if err == nil && done.rows[0][1] != "FINISHED" {
 		err = fmt.Errorf("the load is %s: %s", done.rows[0][1], done.rows[0][3])
 	}
-	return err
-}
-
-// putQuery puts a query's rows into a bucket as Parquet.
-func (s *story) putQuery(ctx context.Context, a *account, bucket, region, key, query string) error {
-	file := filepath.Join(s.Dir, "rows.parquet")
-	if err := writeParquet(ctx, s.Dir, file, query); err != nil {
-		return fmt.Errorf("make %s: %w", key, err)
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	a.object(bucket, region, key, f)
-	return a.err
-}
-
-// writeParquet writes a query's rows with an engine of its own.
-func writeParquet(ctx context.Context, dir, file, query string) error {
-	db, err := engine.Open(engine.Options{Dirs: []string{dir}})
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	conn, err := db.Connect()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	_, err = conn.Exec(ctx, "COPY ("+query+") TO "+lake.QuoteString(file)+" (FORMAT parquet)")
 	return err
 }

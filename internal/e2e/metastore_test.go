@@ -91,7 +91,7 @@ func startShared() error {
 	if err := os.Mkdir(filepath.Join(dir, "hms"), 0o700); err != nil {
 		return err
 	}
-	if shared.server, err = parts.StartMetastore(filepath.Join(dir, "hms"), o); err == nil {
+	if shared.server, err = parts.StartMetastore(context.Background(), filepath.Join(dir, "hms"), o); err == nil {
 		shared.stop = append(shared.stop, shared.server.Close)
 	}
 	return err

@@ -5,6 +5,7 @@ package parts
 
 import (
 	"bufio"
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -51,7 +52,7 @@ const metastoreHome = ".cache/parts/hms-3.1.3"
 func MetastoreInstalled() (home, java string, err error) {
 	home, err = above(metastoreHome)
 	if err != nil {
-		return "", "", fmt.Errorf("there is no Hive Metastore: run `make parts` in a clone of the repository (%w)", err)
+		return "", "", fmt.Errorf("there is no Hive Metastore: run `make parts`, and lakeport in or below the clone of the repository (%w)", err)
 	}
 	java, err = exec.LookPath("java")
 	if err != nil {
@@ -61,8 +62,8 @@ func MetastoreInstalled() (home, java string, err error) {
 }
 
 // StartMetastore starts Hive Metastore 3.1.3 with its files in dir and returns
-// when it accepts connections.
-func StartMetastore(dir string, o MetastoreOptions) (*Metastore, error) {
+// when it accepts connections. It fails if ctx ends before.
+func StartMetastore(ctx context.Context, dir string, o MetastoreOptions) (*Metastore, error) {
 	home, java, err := MetastoreInstalled()
 	if err != nil {
 		return nil, err
@@ -95,7 +96,7 @@ func StartMetastore(dir string, o MetastoreOptions) (*Metastore, error) {
 		s.cmd = exec.Command(java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djdk.net.hosts.file="+hosts, "-cp", dir+":"+filepath.Join(home, "lib", "*"),
 			"org.apache.hadoop.hive.metastore.HiveMetaStore", "-p", port)
 		s.cmd.Dir = dir
-		ready, err := s.start()
+		ready, err := s.start(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +111,7 @@ func StartMetastore(dir string, o MetastoreOptions) (*Metastore, error) {
 
 // start starts the process and waits for the line that says that it listens;
 // false: it ended before.
-func (s *Metastore) start() (ready bool, err error) {
+func (s *Metastore) start(ctx context.Context) (ready bool, err error) {
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		return false, err
@@ -143,7 +144,9 @@ func (s *Metastore) start() (ready bool, err error) {
 	if err := <-started; err != nil {
 		return false, err
 	}
-	return <-listens, nil
+	defer context.AfterFunc(ctx, func() { _ = s.cmd.Process.Kill() })()
+	ready = <-listens
+	return ready, ctx.Err()
 }
 
 type output struct {
@@ -235,7 +238,7 @@ func above(path string) (string, error) {
 			return found, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no %s here or above: %w", path, err)
+			return "", fmt.Errorf("no %s", path)
 		}
 		dir = filepath.Dir(dir)
 	}

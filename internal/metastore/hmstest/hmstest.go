@@ -17,7 +17,7 @@ import (
 // accepts connections.
 func Start(t testing.TB, o parts.MetastoreOptions) *parts.Metastore {
 	t.Helper()
-	s, err := parts.StartMetastore(t.TempDir(), o)
+	s, err := parts.StartMetastore(t.Context(), t.TempDir(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
