@@ -126,6 +126,29 @@ func (t Type) String() string {
 	return "INVALID"
 }
 
+// Null is a NULL of the type in DuckDB's SQL. A column of a type that is not
+// supported is never read; it stands there as text.
+func (t Type) Null() string {
+	if t.Kind == Invalid {
+		t = Type{Kind: Varchar}
+	}
+	return "CAST(NULL AS " + t.String() + ")"
+}
+
+// Empty is a query without a row that has the columns.
+func Empty(columns []Column) string {
+	var b strings.Builder
+	b.WriteString("SELECT ")
+	for i, c := range columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(c.Type.Null() + " AS " + QuoteName(c.Name))
+	}
+	b.WriteString(" WHERE false")
+	return b.String()
+}
+
 // QuoteName quotes an identifier for DuckDB's SQL.
 func QuoteName(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 

@@ -14,7 +14,11 @@ import (
 // if there are any.
 func (t *Table) sql(files []File, local, feeds []string) string {
 	if len(files) == 0 {
-		return t.empty()
+		columns := make([]lake.Column, len(t.Columns))
+		for i, c := range t.Columns {
+			columns[i] = c.Column
+		}
+		return lake.Empty(columns)
 	}
 	var b strings.Builder
 	for i, br := range branches(files, local) {
@@ -53,28 +57,6 @@ func branches(files []File, local []string) []branch {
 	return list
 }
 
-// empty yields no row of the right shape.
-func (t *Table) empty() string {
-	var b strings.Builder
-	b.WriteString("SELECT ")
-	for i, c := range t.Columns {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(null(c.Type) + " AS " + lake.QuoteName(c.Name))
-	}
-	b.WriteString(" WHERE false")
-	return b.String()
-}
-
-// null is a typed NULL. A column that cannot be read stands there as text.
-func null(t lake.Type) string {
-	if t.Kind == lake.Invalid {
-		t = lake.Type{Kind: lake.Varchar}
-	}
-	return "CAST(NULL AS " + t.String() + ")"
-}
-
 func (t *Table) writeBranch(b *strings.Builder, br branch) {
 	b.WriteString("SELECT ")
 	constant := 0
@@ -84,7 +66,7 @@ func (t *Table) writeBranch(b *strings.Builder, br branch) {
 		}
 		switch {
 		case c.Err != nil:
-			b.WriteString(null(c.Type))
+			b.WriteString(c.Type.Null())
 		case c.Constant:
 			writeConstant(b, c.Type, constant, br.files)
 		default:

@@ -10,11 +10,30 @@ import (
 
 // The text that values have on both protocols.
 
+// AppendText appends row i of v, which is not NULL, if its type has the same
+// text on both protocols: integers beyond 64 bits, bits, UUIDs and enums.
+func AppendText(b []byte, v *lake.Vector, i int) (text []byte, done bool) {
+	switch v.Type.Kind {
+	case lake.HugeInt:
+		return appendInt128(b, v.Data.([]lake.Int128)[i]), true
+	case lake.UHugeInt:
+		u := v.Data.([]lake.Int128)[i]
+		return appendUint128(b, uint64(u.Hi), u.Lo), true
+	case lake.Bit:
+		return appendBits(b, v.Data.([]lake.String)[i].Bytes()), true
+	case lake.UUID:
+		return AppendUUID(b, v.Data.([]lake.Int128)[i]), true
+	case lake.Enum:
+		return append(b, v.Type.Names[EnumIndex(v.Data, i)]...), true
+	}
+	return b, false
+}
+
 // pow19 is the largest power of ten in 64 bits: 19 digits at a time.
 const pow19 = 10_000_000_000_000_000_000
 
-// AppendInt128 appends the signed value in decimal digits.
-func AppendInt128(b []byte, v lake.Int128) []byte {
+// appendInt128 appends the signed value in decimal digits.
+func appendInt128(b []byte, v lake.Int128) []byte {
 	hi, lo := uint64(v.Hi), v.Lo
 	if v.Hi < 0 {
 		b = append(b, '-')
@@ -22,17 +41,17 @@ func AppendInt128(b []byte, v lake.Int128) []byte {
 		lo, carry = bits.Add64(^lo, 1, 0)
 		hi, _ = bits.Add64(^hi, 0, carry)
 	}
-	return AppendUint128(b, hi, lo)
+	return appendUint128(b, hi, lo)
 }
 
-// AppendUint128 appends hi*2^64+lo in decimal digits.
-func AppendUint128(b []byte, hi, lo uint64) []byte {
+// appendUint128 appends hi*2^64+lo in decimal digits.
+func appendUint128(b []byte, hi, lo uint64) []byte {
 	if hi == 0 {
 		return strconv.AppendUint(b, lo, 10)
 	}
 	quoHi := hi / pow19
 	quoLo, rest := bits.Div64(hi%pow19, lo, pow19)
-	b = AppendUint128(b, quoHi, quoLo)
+	b = appendUint128(b, quoHi, quoLo)
 	return appendPadded(b, rest, 19)
 }
 
@@ -65,7 +84,7 @@ func Unscaled(data any, i int) lake.Int128 {
 // AppendDecimal appends v with the decimal point before its last scale digits.
 func AppendDecimal(b []byte, v lake.Int128, scale int) []byte {
 	var room [48]byte
-	digits := AppendInt128(room[:0], v)
+	digits := appendInt128(room[:0], v)
 	if digits[0] == '-' {
 		b, digits = append(b, '-'), digits[1:]
 	}
@@ -85,9 +104,9 @@ func AppendDecimal(b []byte, v lake.Int128, scale int) []byte {
 	return append(b, digits[len(digits)-min(scale, len(digits)):]...)
 }
 
-// AppendBits prints DuckDB's bit string: its first byte counts the unused high
+// appendBits prints DuckDB's bit string: its first byte counts the unused high
 // bits of the second.
-func AppendBits(b, data []byte) []byte {
+func appendBits(b, data []byte) []byte {
 	if len(data) == 0 {
 		return b
 	}

@@ -115,7 +115,7 @@ func (t *table) matchORC(groups *[]*orcGroup, f file, opened *orc.File, n lake.N
 			}
 		}
 		if at < 0 || c.err != nil || inFile[at].Err != nil || !lake.Becomes(inFile[at].Type, c.typ) {
-			g.exprs = append(g.exprs, null(c.typ))
+			g.exprs = append(g.exprs, c.typ.Null())
 			continue
 		}
 		name := fmt.Sprintf("c%d", i)

@@ -10,7 +10,7 @@ import (
 // types, from the branches' files.
 func (t *table) sql(branches []branch) string {
 	if len(branches) == 0 {
-		return t.empty()
+		return lake.Empty(t.schema.Columns)
 	}
 	var b strings.Builder
 	for i, br := range branches {
@@ -22,29 +22,6 @@ func (t *table) sql(branches []branch) string {
 	return b.String()
 }
 
-// empty yields no row of the right shape.
-func (t *table) empty() string {
-	var b strings.Builder
-	b.WriteString("SELECT ")
-	for i, c := range t.schema.Columns {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(null(c.Type) + " AS " + lake.QuoteName(c.Name))
-	}
-	b.WriteString(" WHERE false")
-	return b.String()
-}
-
-// null is a typed NULL. A column of an unsupported type is never read; it
-// stands there as text.
-func null(t lake.Type) string {
-	if t.Kind == lake.Invalid {
-		t = lake.Type{Kind: lake.Varchar}
-	}
-	return "CAST(NULL AS " + t.String() + ")"
-}
-
 func (t *table) writeBranch(b *strings.Builder, br branch) {
 	b.WriteString("SELECT ")
 	for i, c := range t.data {
@@ -52,7 +29,7 @@ func (t *table) writeBranch(b *strings.Builder, br branch) {
 			b.WriteString(", ")
 		}
 		if c.err != nil || br.format.reads(c) != nil {
-			b.WriteString(null(c.typ))
+			b.WriteString(c.typ.Null())
 		} else {
 			b.WriteString(br.format.column(t, i))
 		}
@@ -74,7 +51,7 @@ func (t *table) writeBranch(b *strings.Builder, br branch) {
 // push-down of the reader as they are, which a join does not.
 func writeKey(b *strings.Builder, key column, k int, files []file) {
 	if key.err != nil {
-		b.WriteString(null(key.typ))
+		b.WriteString(key.typ.Null())
 		return
 	}
 	same := true

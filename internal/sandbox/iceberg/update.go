@@ -269,7 +269,48 @@ func same(list []json.RawMessage, key string, raw json.RawMessage) (int, bool) {
 	return 0, false
 }
 
-func addSchema(m *Metadata, u *update, _ json.RawMessage, last *added, _ time.Time) error {
+// keep adds v to a list unless one like it is there, and gives its id, which
+// own is the place of in v: a new one is at least least.
+func keep(list *[]json.RawMessage, key string, v any, own *int, least int) (int, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return 0, err
+	}
+	if id, ok := same(*list, key, text); ok {
+		return id, nil
+	}
+	*own = max(next(*list, key), least)
+	if text, err = json.Marshal(v); err != nil {
+		return 0, err
+	}
+	*list = append(*list, text)
+	return *own, nil
+}
+
+// chosen gives the id of a member of a list; -1 is the one added last.
+func chosen(list []json.RawMessage, key, what string, id, last int) (int, error) {
+	if id == -1 {
+		id = last
+	}
+	if _, ok := find(list, key, id); !ok {
+		return 0, fmt.Errorf("there is no %s %d", what, id)
+	}
+	return id, nil
+}
+
+// without takes members off a list, among which the one in use may not be.
+func without(list *[]json.RawMessage, key string, gone []int, used int, what string) error {
+	if slices.Contains(gone, used) {
+		return fmt.Errorf("%s %d is in use", what, used)
+	}
+	*list = slices.DeleteFunc(*list, func(raw json.RawMessage) bool {
+		id, _ := number(raw, key)
+		return slices.Contains(gone, int(id))
+	})
+	return nil
+}
+
+func addSchema(m *Metadata, u *update, _ json.RawMessage, last *added, _ time.Time) (err error) {
 	var s Schema
 	if err := json.Unmarshal(u.Schema, &s); err != nil || s.Fields == nil {
 		return fmt.Errorf("a struct with fields is wanted")
@@ -278,47 +319,24 @@ func addSchema(m *Metadata, u *update, _ json.RawMessage, last *added, _ time.Ti
 		return err
 	}
 	s.Type = "struct"
-	text, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
 	m.LastColumnID = max(m.LastColumnID, s.highest())
-	if id, ok := same(m.Schemas, "schema-id", text); ok {
-		last.schema = id
-		return nil
-	}
-	s.ID = next(m.Schemas, "schema-id")
-	if text, err = json.Marshal(s); err != nil {
-		return err
-	}
-	m.Schemas, last.schema = append(m.Schemas, text), s.ID
-	return nil
+	last.schema, err = keep(&m.Schemas, "schema-id", &s, &s.ID, 0)
+	return err
 }
 
 func setCurrentSchema(m *Metadata, u *update, _ json.RawMessage, last *added, _ time.Time) error {
-	id := u.SchemaID
-	if id == -1 {
-		id = last.schema
+	id, err := chosen(m.Schemas, "schema-id", "schema", u.SchemaID, last.schema)
+	if err == nil {
+		m.CurrentSchema = id
 	}
-	if _, ok := find(m.Schemas, "schema-id", id); !ok {
-		return fmt.Errorf("there is no schema %d", id)
-	}
-	m.CurrentSchema = id
-	return nil
+	return err
 }
 
 func removeSchemas(m *Metadata, u *update, _ json.RawMessage, _ *added, _ time.Time) error {
-	if slices.Contains(u.SchemaIDs, m.CurrentSchema) {
-		return fmt.Errorf("schema %d is the current one", m.CurrentSchema)
-	}
-	m.Schemas = slices.DeleteFunc(m.Schemas, func(raw json.RawMessage) bool {
-		id, _ := number(raw, "schema-id")
-		return slices.Contains(u.SchemaIDs, int(id))
-	})
-	return nil
+	return without(&m.Schemas, "schema-id", u.SchemaIDs, m.CurrentSchema, "schema")
 }
 
-func addSpec(m *Metadata, u *update, _ json.RawMessage, last *added, _ time.Time) error {
+func addSpec(m *Metadata, u *update, _ json.RawMessage, last *added, _ time.Time) (err error) {
 	s := partitionSpec{}
 	if err := json.Unmarshal(u.Spec, &s); err != nil {
 		return err
@@ -333,78 +351,45 @@ func addSpec(m *Metadata, u *update, _ json.RawMessage, last *added, _ time.Time
 		}
 		m.LastPartitionID = max(m.LastPartitionID, f.ID)
 	}
-	text, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	if id, ok := same(m.Specs, "spec-id", text); ok {
-		last.spec = id
-		return nil
-	}
-	s.ID = next(m.Specs, "spec-id")
-	if text, err = json.Marshal(s); err != nil {
-		return err
-	}
-	m.Specs, last.spec = append(m.Specs, text), s.ID
-	return nil
+	last.spec, err = keep(&m.Specs, "spec-id", &s, &s.ID, 0)
+	return err
 }
 
 func setDefaultSpec(m *Metadata, u *update, _ json.RawMessage, last *added, _ time.Time) error {
-	id := u.SpecID
-	if id == -1 {
-		id = last.spec
+	id, err := chosen(m.Specs, "spec-id", "partition spec", u.SpecID, last.spec)
+	if err == nil {
+		m.DefaultSpec = id
 	}
-	if _, ok := find(m.Specs, "spec-id", id); !ok {
-		return fmt.Errorf("there is no partition spec %d", id)
-	}
-	m.DefaultSpec = id
-	return nil
+	return err
 }
 
 func removeSpecs(m *Metadata, u *update, _ json.RawMessage, _ *added, _ time.Time) error {
-	if slices.Contains(u.SpecIDs, m.DefaultSpec) {
-		return fmt.Errorf("partition spec %d is the default", m.DefaultSpec)
-	}
-	m.Specs = slices.DeleteFunc(m.Specs, func(raw json.RawMessage) bool {
-		id, _ := number(raw, "spec-id")
-		return slices.Contains(u.SpecIDs, int(id))
-	})
-	return nil
+	return without(&m.Specs, "spec-id", u.SpecIDs, m.DefaultSpec, "partition spec")
 }
 
-func addOrder(m *Metadata, u *update, _ json.RawMessage, last *added, _ time.Time) error {
+// addOrder keeps the id 0 for the order of no fields ("Sort Orders").
+func addOrder(m *Metadata, u *update, _ json.RawMessage, last *added, _ time.Time) (err error) {
 	s := sortOrder{}
 	if err := json.Unmarshal(u.Order, &s); err != nil {
 		return err
 	}
-	s.ID = 0
-	if s.Fields == nil {
-		s.Fields = []sortField{}
-	} else if len(s.Fields) > 0 {
-		s.ID = max(next(m.Orders, "order-id"), 1)
-	}
-	text, err := json.Marshal(s)
-	if err != nil {
+	if len(s.Fields) > 0 {
+		last.order, err = keep(&m.Orders, "order-id", &s, &s.ID, 1)
 		return err
 	}
-	if id, ok := same(m.Orders, "order-id", text); ok {
-		last.order = id
-		return nil
+	last.order = 0
+	if _, ok := find(m.Orders, "order-id", 0); !ok {
+		m.Orders = append(m.Orders, json.RawMessage(`{"order-id":0,"fields":[]}`))
 	}
-	m.Orders, last.order = append(m.Orders, text), s.ID
 	return nil
 }
 
 func setDefaultOrder(m *Metadata, u *update, _ json.RawMessage, last *added, _ time.Time) error {
-	id := u.OrderID
-	if id == -1 {
-		id = last.order
+	id, err := chosen(m.Orders, "order-id", "sort order", u.OrderID, last.order)
+	if err == nil {
+		m.DefaultOrder = id
 	}
-	if _, ok := find(m.Orders, "order-id", id); !ok {
-		return fmt.Errorf("there is no sort order %d", id)
-	}
-	m.DefaultOrder = id
-	return nil
+	return err
 }
 
 func (m *Metadata) snapshot(id int64) (json.RawMessage, bool) {

@@ -84,11 +84,6 @@ func appendText(b []byte, v *lake.Vector, i int) []byte {
 		return strconv.AppendUint(b, uint64(v.Data.([]uint32)[i]), 10)
 	case lake.UBigInt:
 		return strconv.AppendUint(b, v.Data.([]uint64)[i], 10)
-	case lake.HugeInt:
-		return wire.AppendInt128(b, v.Data.([]lake.Int128)[i])
-	case lake.UHugeInt:
-		u := v.Data.([]lake.Int128)[i]
-		return wire.AppendUint128(b, uint64(u.Hi), u.Lo)
 	case lake.Float:
 		return appendFloat(b, float64(v.Data.([]float32)[i]), 32)
 	case lake.Double:
@@ -99,14 +94,11 @@ func appendText(b []byte, v *lake.Vector, i int) []byte {
 		return append(b, v.Data.([]lake.String)[i].Bytes()...)
 	case lake.JSON:
 		return appendJSON(b, v.Data.([]lake.String)[i].Bytes())
-	case lake.Bit:
-		return wire.AppendBits(b, v.Data.([]lake.String)[i].Bytes())
-	case lake.UUID:
-		return wire.AppendUUID(b, v.Data.([]lake.Int128)[i])
-	case lake.Enum:
-		return append(b, v.Type.Names[wire.EnumIndex(v.Data, i)]...)
 	case lake.List, lake.Array, lake.Map, lake.Struct:
 		return appendNested(b, v, i)
+	}
+	if b, done := wire.AppendText(b, v, i); done {
+		return b
 	}
 	return appendTimeText(b, v, i)
 }

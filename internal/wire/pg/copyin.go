@@ -162,26 +162,9 @@ func newline(b []byte) int {
 
 // Next implements wire.CopyRows.
 func (c *copyText) Next() ([][]byte, error) {
-	if c.o.Header && !c.headed {
-		c.headed = true
-		if _, err := c.r.until(newline); err != nil {
-			return nil, err
-		}
-	}
-	line, err := c.r.until(newline)
+	line, err := c.line(newline)
 	if err != nil {
 		return nil, err
-	}
-	line = trimLine(line)
-	if string(line) == `\.` {
-		return nil, c.drain()
-	}
-	if !utf8.Valid(line) {
-		return nil, badCopy(c.r.line, "invalid byte sequence for encoding \"UTF8\"")
-	}
-	c.room = c.room[:0]
-	if cap(c.room) < len(line) {
-		c.room = make([]byte, 0, 2*len(line))
 	}
 	n := 0
 	for more := true; more; n++ {
@@ -198,6 +181,33 @@ func (c *copyText) Next() ([][]byte, error) {
 		return nil, badCopy(c.r.line, "missing data for column %d of %d", n+1, len(c.fields))
 	}
 	return c.fields, nil
+}
+
+// line gives the next row as it was sent, io.EOF after the last, and makes room
+// for its values. end tells where the row ends.
+func (c *copyText) line(end func([]byte) int) ([]byte, error) {
+	if c.o.Header && !c.headed {
+		c.headed = true
+		if _, err := c.r.until(end); err != nil {
+			return nil, err
+		}
+	}
+	line, err := c.r.until(end)
+	if err != nil {
+		return nil, err
+	}
+	line = trimLine(line)
+	if string(line) == `\.` {
+		return nil, c.drain()
+	}
+	if !utf8.Valid(line) {
+		return nil, badCopy(c.r.line, "invalid byte sequence for encoding \"UTF8\"")
+	}
+	c.room = c.room[:0]
+	if cap(c.room) < len(line) {
+		c.room = make([]byte, 0, 2*len(line))
+	}
+	return line, nil
 }
 
 // drain passes what stands behind the mark of the end.
@@ -291,26 +301,9 @@ func (c *copyCSV) record(b []byte) int {
 
 // Next implements wire.CopyRows.
 func (c *copyCSV) Next() ([][]byte, error) {
-	if c.o.Header && !c.headed {
-		c.headed = true
-		if _, err := c.r.until(c.record); err != nil {
-			return nil, err
-		}
-	}
-	line, err := c.r.until(c.record)
+	line, err := c.line(c.record)
 	if err != nil {
 		return nil, err
-	}
-	line = trimLine(line)
-	if string(line) == `\.` {
-		return nil, c.drain()
-	}
-	if !utf8.Valid(line) {
-		return nil, badCopy(c.r.line, "invalid byte sequence for encoding \"UTF8\"")
-	}
-	c.room = c.room[:0]
-	if cap(c.room) < len(line) {
-		c.room = make([]byte, 0, 2*len(line))
 	}
 	n := 0
 	for more := true; more; n++ {

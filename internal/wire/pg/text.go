@@ -21,11 +21,6 @@ func appendText(b []byte, v *lake.Vector, i int, zone *time.Location) []byte {
 		return append(b, 'f')
 	case lake.UBigInt:
 		return strconv.AppendUint(b, v.Data.([]uint64)[i], 10)
-	case lake.HugeInt:
-		return wire.AppendInt128(b, v.Data.([]lake.Int128)[i])
-	case lake.UHugeInt:
-		u := v.Data.([]lake.Int128)[i]
-		return wire.AppendUint128(b, uint64(u.Hi), u.Lo)
 	case lake.Float:
 		return appendFloat(b, float64(v.Data.([]float32)[i]), 32)
 	case lake.Double:
@@ -36,12 +31,6 @@ func appendText(b []byte, v *lake.Vector, i int, zone *time.Location) []byte {
 		return append(b, v.Data.([]lake.String)[i].Bytes()...)
 	case lake.Blob:
 		return appendHex(append(b, '\\', 'x'), v.Data.([]lake.String)[i].Bytes())
-	case lake.Bit:
-		return wire.AppendBits(b, v.Data.([]lake.String)[i].Bytes())
-	case lake.UUID:
-		return wire.AppendUUID(b, v.Data.([]lake.Int128)[i])
-	case lake.Enum:
-		return append(b, v.Type.Names[wire.EnumIndex(v.Data, i)]...)
 	case lake.List, lake.Array:
 		if isArray(v.Type) {
 			return appendArray(b, v, i, zone)
@@ -52,6 +41,9 @@ func appendText(b []byte, v *lake.Vector, i int, zone *time.Location) []byte {
 	}
 	if n, ok := integer(v, i); ok {
 		return strconv.AppendInt(b, n, 10)
+	}
+	if b, done := wire.AppendText(b, v, i); done {
+		return b
 	}
 	return appendTimeText(b, v, i, zone)
 }
