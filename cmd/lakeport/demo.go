@@ -153,6 +153,8 @@ func demoServer(ctx context.Context, o options, do demo.Options) (_ demo.Options
 	}()
 	if o.data == "" {
 		o.data = filepath.Join(scratch, "data")
+	} else if found, _ := os.ReadDir(o.data); len(found) > 0 {
+		return do, nil, fmt.Errorf("%s is not empty: a chapter begins with an empty directory; give --data another one", o.data)
 	}
 	do.World, do.Dir = demo.NewWorld(), filepath.Join(scratch, "files")
 	if err := os.Mkdir(do.Dir, 0o700); err != nil {

@@ -209,6 +209,7 @@ func (s *story) at(src *source, tell func() error) error {
 func (s *story) pipeRole(ctx context.Context, sources []*source) error {
 	a := s.account(ctx, Account)
 	a.host()
+	a.role("someone_else", trusts(`"Service": "ec2.amazonaws.com"`))
 	a.role(pipeRole, s.trustOfPipes())
 	for _, src := range sources {
 		a.rolePolicy(pipeRole, src.name, s.connectPolicy(src.id))
@@ -274,8 +275,12 @@ func (s *story) refusals(ctx context.Context, sources []*source) error {
 	}{
 		{"STS refuses: the trust policy without sts:TagSession", "iam UpdateAssumeRolePolicy: " + pipeRole + " may be assumed, but not with tags",
 			func() { a.trust(pipeRole, withoutTags.Replace(printed)) }, func() { a.trust(pipeRole, printed) }, again, "sts:TagSession"},
+		{"STS refuses: the trust policy names another role; no database is asked", "iam UpdateAssumeRolePolicy: " + pipeRole + " trusts the account's role someone_else",
+			func() { a.trust(pipeRole, strings.Replace(printed, instanceRole, "someone_else", 1)) }, func() { a.trust(pipeRole, printed) }, again, "Denied: sts:AssumeRole"},
 		{"The database refuses: the policy names the instance, not its resource id", "iam PutRolePolicy: rds-db:connect on …:dbuser:" + maria.name + "/" + pipeUser,
 			func() { a.rolePolicy(pipeRole, maria.name, s.connectPolicy(maria.name)) }, func() { a.rolePolicy(pipeRole, maria.name, s.connectPolicy(maria.id)) }, again, "IAM authentication refused"},
+		{"The database refuses: " + masterUser + " is none of IAM's users", "",
+			func() {}, func() {}, strings.Replace(again, pipeUser, masterUser, 1), "IAM authentication refused"},
 		{"lakeport refuses: PostgreSQL takes no token for replication", "",
 			func() {}, func() {}, s.createPipe(sources[0], "followed", "CDC"), "rds.iam_auth_for_replication"},
 	} {

@@ -134,7 +134,11 @@ func (s *story) restCatalog(ctx context.Context, _ *account) error {
 	if err := s.refused(ctx, s.raw("catalog"), "expected string, found"); err != nil {
 		return err
 	}
-	return s.tell(ctx, s.filled("catalog"), "SET CATALOG starrocks_lakehouse_s3tables")
+	if err := s.tell(ctx, s.filled("catalog")); err != nil {
+		return err
+	}
+	s.note("The page leaves out SET CATALOG: without it, its database would be made in default_catalog.")
+	return s.tell(ctx, "SET CATALOG starrocks_lakehouse_s3tables")
 }
 
 // missingRights meets, one by one, what the page leaves out or tells in prose.
