@@ -12,6 +12,8 @@ type Access struct {
 	// which the Requests are signed: the ARN of the table bucket whose data Lake
 	// Formation lends, or who else does.
 	Lent string
+	// Own signs Requests where nothing is lent after all.
+	Own Spec
 }
 
 // Base is the identity that a Spec starts from, before any role.

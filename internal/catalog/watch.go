@@ -200,6 +200,7 @@ func (m *watchedMetastore) CreateDatabase(_ context.Context, d *metastore.Databa
 
 // DropDatabase implements writer.
 func (m *watchedMetastore) DropDatabase(_ context.Context, db string) error {
+	m.tell("glue:GetTables", m.owner(), database(db), below(db, "*")) // only an empty one is dropped
 	m.tell("glue:DeleteDatabase", m.owner(), database(db), below(db, "*"), functions(db))
 	return nil
 }

@@ -150,7 +150,7 @@ func (c *Catalog) watchedTable(db, name string, loaded *icerest.Loaded, v *icere
 	who = c.store.asks(who)
 	bucket, glue := r.tableBucket(), r.signed && r.name == "glue"
 	if v != nil || loaded.MetadataLocation == "" && r.Vended && glue && bucket != "" {
-		a = awsauth.Access{Spec: r.auth, Lent: bucket}
+		a = awsauth.Access{Spec: r.auth, Lent: bucket, Own: c.spec.s3}
 		if bucket == "" || !glue {
 			a.Lent = "catalog " + c.def.Name
 		}

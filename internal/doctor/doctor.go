@@ -136,45 +136,56 @@ func (e *Exam) Judge(ctx context.Context, calls []awsauth.Access) []Step {
 		}
 	}
 	for _, a := range calls {
-		if base := e.callerOf(ctx, a.Spec, 0); base.err != nil {
-			add(Step{Principal: a.Spec.Source.String(), Answer: Unknown, Reason: e.told(ctx, base.err, a.Spec, "sts:GetCallerIdentity")})
-		}
-		if a.Spec.Source == awsauth.Attached {
-			if s, ok := e.attached(ctx, a.Spec); ok {
-				add(s)
-			}
-		}
-		for n := range a.Spec.Chain {
-			for _, r := range assumes(a.Spec, n) {
-				add(e.judge(ctx, a.Spec, n, r))
-			}
-		}
 		if a.Lent != "" {
 			e.lend(ctx, a, add)
-			continue
-		}
-		for _, r := range a.Requests {
-			if permission(r.Action) != "" {
-				if step, decides := e.lakeStep(ctx, a.Spec, r); decides {
-					add(step)
-				}
-				continue
-			}
-			r.Resource = owned(r.Resource, e.callerOf(ctx, a.Spec, len(a.Spec.Chain)).Account)
-			r = e.table(ctx, r, a.Spec.Region)
-			step := e.judge(ctx, a.Spec, len(a.Spec.Chain), r)
-			e.make(ctx, a.Spec, r)
-			key, use, unread := e.encryption(ctx, a.Spec, r)
-			if unread != "" && step.Answer == Allowed {
-				step.Answer, step.Reason = Unknown, unread
-			}
-			add(step)
-			if key != "" {
-				add(e.judge(ctx, a.Spec, len(a.Spec.Chain), e.keyRequest(ctx, a.Spec, r, use, key)))
-			}
+		} else {
+			e.sign(ctx, a, add)
 		}
 	}
 	return fold(steps)
+}
+
+// sign judges the chain of an identity and its requests.
+func (e *Exam) sign(ctx context.Context, a awsauth.Access, add func(Step)) {
+	e.chain(ctx, a.Spec, add)
+	n := len(a.Spec.Chain)
+	for _, r := range a.Requests {
+		if permission(r.Action) != "" {
+			if step, decides := e.lakeStep(ctx, a.Spec, r); decides {
+				add(step)
+			}
+			continue
+		}
+		r.Resource = owned(r.Resource, e.callerOf(ctx, a.Spec, n).Account)
+		r = e.table(ctx, r, a.Spec.Region)
+		step := e.judge(ctx, a.Spec, n, r)
+		e.make(ctx, a.Spec, r)
+		key, use, unread := e.encryption(ctx, a.Spec, r)
+		if unread != "" && step.Answer == Allowed {
+			step.Answer, step.Reason = Unknown, unread
+		}
+		add(step)
+		if key != "" {
+			add(e.judge(ctx, a.Spec, n, e.keyRequest(ctx, a.Spec, r, use, key)))
+		}
+	}
+}
+
+// chain judges the roles that an identity assumes.
+func (e *Exam) chain(ctx context.Context, s awsauth.Spec, add func(Step)) {
+	if base := e.callerOf(ctx, s, 0); base.err != nil {
+		add(Step{Principal: s.Source.String(), Answer: Unknown, Reason: e.told(ctx, base.err, s, "sts:GetCallerIdentity")})
+	}
+	if s.Source == awsauth.Attached {
+		if step, ok := e.attached(ctx, s); ok {
+			add(step)
+		}
+	}
+	for n := range s.Chain {
+		for _, r := range assumes(s, n) {
+			add(e.judge(ctx, s, n, r))
+		}
+	}
 }
 
 // assumes is what the link after the first n hops of a chain needs (STS API

@@ -284,11 +284,12 @@ func (e *Exam) lend(ctx context.Context, a awsauth.Access, add func(Step)) {
 	bucket := owned(iam.Resource{ARN: a.Lent}, borrower.Account).ARN
 	l := e.lake(ctx, parts[3], accountOf(bucket))
 	if l.open != "" {
-		for _, r := range a.Requests {
-			add(Step{Principal: borrower.name(), Action: r.Action, Resource: r.Resource.ARN, Answer: Unknown, Reason: "no credentials are lent: " + l.open})
+		if len(a.Requests) > 0 {
+			e.sign(ctx, awsauth.Access{Spec: a.Own, Requests: a.Requests}, add)
 		}
 		return
 	}
+	e.chain(ctx, s, add)
 	step := e.judge(ctx, s, len(s.Chain), iam.Request{Action: "lakeformation:GetDataAccess", Resource: iam.Resource{ARN: "*", Account: borrower.Account}})
 	if step.Answer == Allowed {
 		switch {

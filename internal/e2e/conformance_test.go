@@ -177,7 +177,13 @@ func (c *conformanceCase) run(t *testing.T, lines []worldLine) (out string, call
 	for name, known := range w.values {
 		out = strings.ReplaceAll(out, known, "${"+name+"}")
 	}
-	log, _ := l.decisions(last, "")
+	return out, l.recorded(last)
+}
+
+// recorded are the calls that AWS saw after a number of the decision log, each
+// once.
+func (l *lab) recorded(after int64) (calls []string) {
+	log, _ := l.decisions(after, "")
 	for _, e := range log {
 		if e.Decision == "none" || strings.HasPrefix(e.Action, "imds:") {
 			continue
@@ -190,7 +196,7 @@ func (c *conformanceCase) run(t *testing.T, lines []worldLine) (out string, call
 		}
 	}
 	slices.Sort(calls)
-	return out, slices.Compact(calls)
+	return slices.Compact(calls)
 }
 
 var session = regexp.MustCompile(`^arn:aws:(?:sts|iam)::(\d+):(?:assumed-role/([^/]+)/.*|(user)/(.+))$`)

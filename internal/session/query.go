@@ -610,10 +610,19 @@ func (c *session) source(ctx context.Context, p *plan, u use, n lake.Need) (stri
 		for _, o := range s.Objects {
 			u.from.See("s3:GetObject", o.Bucket, o.Key, nil)
 		}
-		return "SELECT NULL", nil
+		return unread(u.table.Schema()), nil
 	}
 	sql, err := scan.Prepare(ctx, p.reads(ctx, c, u.from), u.from.Objects(), s)
 	return wallClock(sql, u.table.Schema()), u.from.ExplainS3(ctx, err)
+}
+
+// unread is a SELECT of a table's columns that gives no rows.
+func unread(s lake.Schema) string {
+	list := make([]string, len(s.Columns))
+	for i, col := range s.Columns {
+		list[i] = "CAST(NULL AS " + col.Type.String() + ") AS " + lake.QuoteName(col.Name)
+	}
+	return "SELECT " + strings.Join(list, ", ") + " WHERE false"
 }
 
 // translate turns StarRocks' spelling into DuckDB's, and variables and

@@ -182,7 +182,7 @@ func (n *nestedCall) lakePermits(r *restCall) error {
 	}
 	database, table := r.op.on(r)
 	if database != "" { // what is not there cannot be held
-		if err := n.describe(database, table); err != nil || r.op.permission == lakeformation.Describe {
+		if err := n.present(database, table); err != nil {
 			return err
 		}
 	}

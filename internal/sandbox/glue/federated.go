@@ -243,10 +243,18 @@ func (n *nestedCall) visible(database, table string) (bool, error) {
 	return n.svc.lake.Allowed(n.account, n.region, n.api.Caller.Principal, lakeformation.Describe, n.object(database, table))
 }
 
-// describe refuses to show what the caller may not see. What is not there is
-// told to those who see where it would be, and is refused to all others as if
-// it were there. Assumed: AWS refuses it to everyone.
+// describe refuses to show what the caller may not see.
 func (n *nestedCall) describe(database, table string) error {
+	if err := n.present(database, table); err != nil {
+		return err
+	}
+	return n.require(lakeformation.Describe, database, table)
+}
+
+// present refuses what is not there. That it is not, is told to those who see
+// where it would be, and all others are refused as if it were there. Assumed:
+// AWS refuses it to everyone.
+func (n *nestedCall) present(database, table string) error {
 	var err error
 	if table != "" {
 		_, err = n.svc.tables.Table(n.bucket, database, table)
@@ -262,10 +270,7 @@ func (n *nestedCall) describe(database, table string) error {
 		}
 		return api
 	}
-	if err != nil {
-		return err
-	}
-	return n.require(lakeformation.Describe, database, table)
+	return err
 }
 
 func (n *nestedCall) record(name, path string, f *federated) map[string]any {

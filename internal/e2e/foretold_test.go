@@ -1,0 +1,107 @@
+package e2e
+
+import (
+	"database/sql"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/glue"
+	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
+)
+
+// looks are the actions that EXPLAIN ACCESS may take: they show metadata, or
+// give sessions.
+var looks = regexp.MustCompile(`^(?:[a-z0-9]+:(?:Get|List|Describe|Head)[A-Za-z]*|sts:AssumeRole|sts:TagSession|lakeformation:(?:DESCRIBE|SELECT))$`)
+
+// once are the calls that a catalog makes once for all statements: those of an
+// Iceberg REST catalog's configuration.
+var once = regexp.MustCompile(` (?:glue:GetCatalog|s3tables:GetTableBucket) `)
+
+// foretells sends a statement after it is explained, and holds what AWS then
+// saw against what was foretold, call by call. A foretold * stands for names
+// that are made as it runs.
+func (l *lab) foretells(db *sql.DB, statement string) {
+	l.t.Helper()
+	_, last := l.decisions(0, "&limit=0")
+	var foretold []string
+	for _, s := range l.explainAccess(mysqlRows(db), statement) {
+		foretold = append(foretold, s.call())
+		if s.decision != "allowed" {
+			l.t.Errorf("%s\n%s is %s: %s", statement, s.call(), s.decision, s.reason)
+		}
+	}
+	for _, call := range l.recorded(last) {
+		if action := strings.Fields(call)[1]; !looks.MatchString(action) {
+			l.t.Errorf("EXPLAIN ACCESS %s\nmakes the call %s", statement, call)
+		}
+	}
+	_, last = l.decisions(0, "&limit=0")
+	l.exec(db, statement)
+	met := map[string]bool{}
+	for _, call := range l.recorded(last) {
+		i := slices.IndexFunc(foretold, func(f string) bool {
+			prefix, many := strings.CutSuffix(f, "*")
+			return f == call || many && strings.HasPrefix(call, prefix)
+		})
+		if i < 0 {
+			l.t.Errorf("%s\nmakes the call %s, which is not foretold", statement, call)
+			continue
+		}
+		met[foretold[i]] = true
+	}
+	for _, f := range foretold {
+		if !met[f] && !once.MatchString(f) {
+			l.t.Errorf("%s\ndoes not make the call %s, which is foretold", statement, f)
+		}
+	}
+}
+
+// Statements that write into external catalogs make the calls that are
+// foretold, and EXPLAIN ACCESS makes none that changes something: in Glue, in
+// table buckets as Lake Formation guards them and as IAM alone does, and at S3
+// Tables' own endpoint.
+func TestExplainAccessForetellsWrites(t *testing.T) {
+	l := newLab(t, doctors(t, home)...)
+	lines, err := parseWorld(`bucket ice
+		table-bucket lakehouse
+		external-engines
+		user tess
+		allow user/tess glue:* lakeformation:GetDataAccess s3tables:* s3:* *
+		grant ALL lakehouse user/tess`)
+	l.must(nil, err)
+	w := l.makeWorld(lines, nil)
+	db := l.db()
+	db.SetMaxOpenConns(1)
+	keys := func(prefix, id, secret string) []string {
+		return []string{fmt.Sprintf("%q = %q", prefix+id, w.values["key tess"]), fmt.Sprintf("%q = %q", prefix+secret, w.values["secret tess"])}
+	}
+	rest := func(name, signing, warehouse string) string {
+		props := append(keys("iceberg.catalog.rest.", "access-key-id", "secret-access-key"), keys("aws.s3.", "access_key", "secret_key")...)
+		return restCatalog(name, "https://"+signing+"."+region+".amazonaws.com/iceberg", append(props, `"iceberg.catalog.rest.sigv4-enabled" = "true"`,
+			fmt.Sprintf(`"iceberg.catalog.rest.signing-name" = %q`, signing), fmt.Sprintf(`"iceberg.catalog.warehouse" = %q`, warehouse))...)
+	}
+	props := append(keys("aws.s3.", "access_key", "secret_key"), keys("aws.glue.", "access_key", "secret_key")...)
+	l.exec(db, rest("lent", "glue", home+":s3tablescatalog/lakehouse"), rest("own", "s3tables", "arn:aws:s3tables:"+region+":"+home+":bucket/lakehouse"),
+		fmt.Sprintf(`CREATE EXTERNAL CATALOG files PROPERTIES ("type" = "iceberg", "iceberg.catalog.type" = "glue", "iceberg.catalog.warehouse" = "s3://ice/wh",
+			"aws.s3.region" = %q, "aws.glue.region" = %q, %s)`, region, region, strings.Join(props, ", ")))
+	walk := func(cat string) {
+		for _, statement := range []string{"CREATE DATABASE " + cat + ".d", "CREATE TABLE " + cat + ".d.t (a int, b string) PARTITION BY (b)", "INSERT INTO " + cat + ".d.t VALUES (1, 'x'), (2, 'y')",
+			"INSERT INTO " + cat + ".d.t VALUES (3, 'x')", "INSERT OVERWRITE " + cat + ".d.t SELECT a + 1, b FROM " + cat + ".d.t", "CREATE TABLE " + cat + ".d.copy AS SELECT a FROM " + cat + ".d.t WHERE a > 2",
+			"SELECT count(*) FROM " + cat + ".d.copy", "DROP TABLE " + cat + ".d.copy", "DROP TABLE " + cat + ".d.t FORCE", "DROP DATABASE " + cat + ".d"} {
+			l.foretells(db, statement)
+		}
+	}
+	walk("files")
+	walk("lent")
+	walk("own")
+	all := []gluetypes.PrincipalPermissions{{Principal: &gluetypes.DataLakePrincipal{DataLakePrincipalIdentifier: aws.String("IAM_ALLOWED_PRINCIPALS")}, Permissions: []gluetypes.Permission{gluetypes.PermissionAll}}}
+	l.must(w.glue(home).UpdateCatalog(w.ctx, &glue.UpdateCatalogInput{CatalogId: aws.String(home + ":s3tablescatalog"), CatalogInput: &gluetypes.CatalogInput{
+		FederatedCatalog:                 &gluetypes.FederatedCatalog{Identifier: aws.String("arn:aws:s3tables:" + region + ":" + home + ":bucket/*"), ConnectionName: aws.String("aws:s3tables")},
+		CreateDatabaseDefaultPermissions: all, CreateTableDefaultPermissions: all}}))
+	l.exec(db, "REFRESH CREDENTIALS")
+	walk("lent")
+}
