@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/lakeformation"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -87,12 +90,28 @@ func redshiftRows(conn *pgconn.PgConn) rows {
 	}
 }
 
-// explainAccess gives the steps of a statement.
+// looks are the actions that EXPLAIN ACCESS may take: they show metadata, or
+// give sessions.
+var looks = regexp.MustCompile(`^(?:[a-z0-9]+:(?:Get|List|Describe|Head)[A-Za-z]*|sts:AssumeRole|sts:TagSession|kms:Decrypt|lakeformation:(?:DESCRIBE|SELECT))$`)
+
+// rowData are the objects that hold rows. The tail of an ORC file, which tells
+// its columns, may be read.
+var rowData = regexp.MustCompile(`\.(?:parquet|csv|txt|gz)$`)
+
+// explainAccess gives the steps of a statement. What AWS sees meanwhile shows
+// metadata alone.
 func (l *lab) explainAccess(ask rows, statement string) []step {
 	l.t.Helper()
+	_, last := l.decisions(0, "&limit=0")
 	list, err := ask("EXPLAIN ACCESS " + statement)
 	if err != nil {
 		l.t.Fatalf("EXPLAIN ACCESS %s\n%v", statement, err)
+	}
+	log, _ := l.decisions(last, "")
+	for _, e := range log {
+		if !looks.MatchString(e.Action) && !strings.HasPrefix(e.Action, "imds:") || e.Method == "GET" && rowData.MatchString(e.Path) && e.Bytes > 0 {
+			l.t.Errorf("EXPLAIN ACCESS %s\nmakes the call %s on %s of %d bytes", statement, e.Action, e.Path, e.Bytes)
+		}
 	}
 	var steps []step
 	for _, r := range list {
@@ -126,38 +145,43 @@ func (c *conformanceCase) explain(t *testing.T, lines []worldLine, env ...string
 	t.Helper()
 	l := newLabOn(t, c.host, append(env, "AWS_REGION="+region)...)
 	w := l.makeWorld(lines, c.sections)
-	db := l.db()
+	ask, statements := c.statements(w)
+	var steps []step
+	for _, statement := range statements {
+		steps = append(steps, l.explainAccess(ask, statement)...)
+		if changes.MatchString(statement) { // what the rest uses
+			if _, err := ask(statement); err != nil {
+				l.t.Fatalf("%s\n%v", statement, err)
+			}
+		}
+	}
+	return w, ask, steps
+}
+
+// statements are what a user of the page sends to lakeport, and how. Of the
+// pages whose own statements are a database's, it is what makes the pipe.
+func (c *conformanceCase) statements(w *world) (ask rows, list []string) {
+	db := w.db()
 	db.SetMaxOpenConns(1) // SET CATALOG and USE are a session's
 	ask, dialect := mysqlRows(db), syntax.StarRocks
 	if strings.TrimSpace(c.sections["client"]) == "psql" {
-		ask, dialect = redshiftRows(l.pgx("default_catalog").PgConn()), syntax.Redshift
-	}
-	var steps []step
-	explain := func(text string) {
-		l.t.Helper()
-		for _, span := range syntax.Split(text, dialect) {
-			statement := text[span.Pos:span.End]
-			steps = append(steps, l.explainAccess(ask, statement)...)
-			if changes.MatchString(statement) { // what the rest uses
-				if _, err := ask(statement); err != nil {
-					l.t.Fatalf("%s\n%v", statement, err)
-				}
-			}
-		}
+		ask, dialect = redshiftRows(w.pgx("default_catalog").PgConn()), syntax.Redshift
 	}
 	text := prompt.ReplaceAllString(c.sections["statement"], "")
 	if mended := c.sections["repaired"]; mended != "" {
 		text = mended
 	}
-	if w.source == nil {
-		explain(w.fill(c.sections["before"]))
-		explain(w.fill(text))
-		explain(w.fill(c.sections["query"]))
-		return w, ask, steps
+	parts := []string{c.sections["before"], text, c.sections["query"]}
+	if w.source != nil {
+		parts = []string{c.sections["pipe"]}
 	}
-	// The page's own statements are the database's; EXPLAIN ACCESS asks it nothing.
-	explain(w.fill(c.sections["pipe"]))
-	return w, ask, steps
+	for _, part := range parts {
+		part = w.fill(part)
+		for _, span := range syntax.Split(part, dialect) {
+			list = append(list, part[span.Pos:span.End])
+		}
+	}
+	return ask, list
 }
 
 // changes are statements that others build upon.
@@ -255,24 +279,117 @@ func TestExplainAccessMendsEachLock(t *testing.T) {
 	}
 }
 
+// expected is the step that a lock's message is about, and the reason it gives.
+func (l worldLine) expected() (action, reason string) {
+	if m := regexp.MustCompile(`^Denied: (\S+)(?: on \S+)? as .*?: ?(.*)$`).FindStringSubmatch(l.lock); m != nil {
+		return m[1], m[2]
+	}
+	for message, step := range map[string][2]string{
+		"Insufficient Lake Formation permission(s): Required Create Database": {"lakeformation:CREATE_DATABASE", "no grant of Lake Formation gives it"},
+		"Access is not allowed. The data lake settings":                       {"lakeformation:GetDataAccess", "the data lake settings do not let external engines"},
+		"IAM authentication refused":                                          {"rds-db:connect", "no identity-based policy allows it"},
+	} {
+		if strings.HasPrefix(l.lock, message) {
+			return step[0], step[1]
+		}
+	}
+	return "", ""
+}
+
+// Statement by statement, what is denied without a lock's key is the step that
+// the error names, and what the fix says lets the statement pass, in truth.
+func TestExplainAccessMendsTheWalk(t *testing.T) {
+	for _, c := range conformanceCases(t) {
+		if c.name != "s3tables-insert" && c.name != "pipes-policy-connect" {
+			continue
+		}
+		for i, line := range c.world {
+			action, reason := line.expected()
+			if action == "" || line.verb == "iam-authentication" { // a switch of the database's, which is not read
+				continue
+			}
+			t.Run(c.name+"/"+line.verb+" "+line.args, func(t *testing.T) {
+				t.Parallel()
+				w := newLabOn(t, c.host, append(doctors(t, home), "AWS_REGION="+region)...).makeWorld(without(c.world, i), c.sections)
+				ask, statements := c.statements(w)
+				denied := 0
+				for n, statement := range statements {
+					for round := 0; ; round++ {
+						steps := w.explainAccess(ask, statement)
+						open := 0
+						for _, s := range steps {
+							if s.decision == "allowed" {
+								continue
+							}
+							if open++; s.decision == "denied" {
+								if denied++; denied == 1 && (s.action != action || !strings.HasPrefix(s.reason, reason)) {
+									t.Errorf("the first that is denied is %s: %s, want %s", s.call(), s.reason, line.lock)
+								}
+								w.mend(c.host, fmt.Sprintf("mended-%d-%d-%d", n, round, s.number), s.fix)
+							}
+						}
+						if open == 0 {
+							break
+						}
+						if round == 3 {
+							t.Fatalf("%s\nmended, it is not allowed: %+v", statement, steps)
+						}
+					}
+					if changes.MatchString(statement) {
+						if _, err := ask(statement); err != nil {
+							t.Fatalf("mended, %s\n%v", statement, err)
+						}
+					}
+				}
+				if denied == 0 {
+					t.Errorf("nothing is denied without %s %s", line.verb, line.args)
+				}
+			})
+		}
+	}
+}
+
+var lakeFix = regexp.MustCompile(`(?m)^add to the (grants of Lake Formation in|data lake settings of) account (\d+): (\{.*\})$`)
+
+// mendLake does what a fix says of Lake Formation.
+func (w *world) mendLake(fix string) (done bool) {
+	w.t.Helper()
+	for _, m := range lakeFix.FindAllStringSubmatch(fix, -1) {
+		if done = true; m[1] == "data lake settings of" {
+			w.externalEngines(m[2], "")
+			continue
+		}
+		var in lakeformation.GrantPermissionsInput
+		w.must(nil, json.Unmarshal([]byte(m[3]), &in))
+		w.must(w.lake(m[2]).GrantPermissions(w.ctx, &in))
+	}
+	return done
+}
+
 var fixShape = regexp.MustCompile(`(?m)^add to the (identity-based policies|trust policy) of arn:aws:iam::(\d+):(user|role)/(\S+): (\{.*\})$`)
 
 // mend does what a fix says.
 func (w *world) mend(account, name, fix string) {
 	w.t.Helper()
 	found := fixShape.FindAllStringSubmatch(fix, -1)
-	if found == nil {
+	if lake := w.mendLake(fix); found == nil && !lake {
 		w.t.Fatalf("no fix that could be made: %q", fix)
 	}
 	for _, m := range found {
 		api := w.iam(m[2])
 		switch {
 		case m[1] == "trust policy":
-			var added struct{ Statement []json.RawMessage }
+			var added, held struct{ Statement []json.RawMessage }
 			w.must(nil, json.Unmarshal([]byte(m[5]), &added))
 			role, err := api.GetRole(context.Background(), &iam.GetRoleInput{RoleName: &m[4]})
 			w.must(role, err)
-			w.must(api.UpdateAssumeRolePolicy(context.Background(), &iam.UpdateAssumeRolePolicyInput{RoleName: &m[4], PolicyDocument: document(string(added.Statement[0]))}))
+			text, err := url.PathUnescape(*role.Role.AssumeRolePolicyDocument)
+			w.must(nil, errors.Join(err, json.Unmarshal([]byte(text), &held)))
+			var all []string
+			for _, st := range slices.Concat(held.Statement, added.Statement) {
+				all = append(all, string(st))
+			}
+			w.must(api.UpdateAssumeRolePolicy(context.Background(), &iam.UpdateAssumeRolePolicyInput{RoleName: &m[4], PolicyDocument: document(all...)}))
 		case m[3] == "user":
 			w.must(api.PutUserPolicy(context.Background(), &iam.PutUserPolicyInput{UserName: &m[4], PolicyName: &name, PolicyDocument: aws.String(m[5])}))
 		default:

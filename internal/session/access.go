@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 
@@ -93,7 +94,8 @@ func (c *session) rehearse(ctx context.Context, st syntax.Statement, text string
 	switch st := st.(type) {
 	case *syntax.CreateCatalog, *syntax.AlterCatalog, *syntax.DropCatalog, *syntax.SetCatalog:
 		return nil // asks AWS nothing by itself
-	case *syntax.ShowDatabases, *syntax.ShowTables, *syntax.ShowColumns, *syntax.ShowPartitions, *syntax.Describe:
+	case *syntax.ShowDatabases, *syntax.ShowTables, *syntax.ShowTableStatus, *syntax.ShowColumns, *syntax.ShowIndex, *syntax.ShowCreate, *syntax.ShowPartitions,
+		*syntax.Describe, *syntax.RefreshExternalTable:
 		return c.dispatch(ctx, text, st, discarded{})
 	case *syntax.LoadLabel:
 		return c.rehearseLoad(ctx, st, text)
@@ -106,8 +108,16 @@ func (c *session) rehearse(ctx context.Context, st syntax.Statement, text string
 		if err != nil {
 			return err
 		}
-		for _, a := range d.Access() {
-			c.catalogs().See(a)
+		c.rehearsePipe(d)
+		return nil
+	case *syntax.PausePipe:
+		list := c.srv.pipes.List()
+		i := slices.IndexFunc(list, func(p pipe.Record) bool { return p.Name == st.Name.Name })
+		if i < 0 {
+			return sqlerr.New(sqlerr.NotFound, "there is no pipe %s", st.Name.Name).WithPos(text, int(st.Name.Pos))
+		}
+		if st.Resume {
+			c.rehearsePipe(&list[i].Definition)
 		}
 		return nil
 	case *syntax.Use:
@@ -159,7 +169,14 @@ func (c *session) rehearse(ctx context.Context, st syntax.Statement, text string
 		return c.rehearseRows(ctx, st, text)
 	}
 	return sqlerr.New(sqlerr.Unsupported, "EXPLAIN ACCESS of this statement is not supported").WithPos(text, int(st.Start())).
-		WithHint("queries, INSERT, UPDATE, DELETE, CREATE and DROP of tables and databases, USE, LOAD LABEL, COPY, UNLOAD, CREATE PIPE and what SHOW and DESC tell of external catalogs can be explained")
+		WithHint("queries, INSERT, UPDATE, DELETE, CREATE and DROP of tables and databases, USE, LOAD LABEL, COPY, UNLOAD, CREATE and RESUME PIPE, REFRESH EXTERNAL TABLE and what SHOW and DESC tell of external catalogs can be explained")
+}
+
+// rehearsePipe tells how a pipe would log in to its source.
+func (c *session) rehearsePipe(d *pipe.Definition) {
+	for _, a := range d.Access() {
+		c.catalogs().See(a)
+	}
 }
 
 // rehearseRows plans the query by which a statement finds its rows.
