@@ -185,15 +185,17 @@ func (q *Queue) Reserve(ctx context.Context, db, label string) (*Reservation, er
 }
 
 // reserveAlone keeps a database for one job that is to be alone.
-func (q *Queue) reserveAlone(_ context.Context, db, alone string) (*Reservation, error) {
+func (q *Queue) reserveAlone(ctx context.Context, db, alone string) (*Reservation, error) {
+	q.store.Lock()
+	defer q.store.Unlock()
+	under, err := read(ctx, q.conn, q.o.Box, "WHERE db = ? AND state NOT IN ('FINISHED', 'CANCELLED')", db)
+	if err != nil {
+		return nil, err
+	}
 	key := db + "\x00\x00" + alone
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	taken := q.reserved[key]
-	for _, a := range q.jobs {
-		taken = taken || a.DB == db && a.Alone == alone && !a.State.Ended()
-	}
-	if taken {
+	if q.reserved[key] || slices.ContainsFunc(under, func(j *Job) bool { return j.Alone == alone }) {
 		return nil, sqlerr.New(sqlerr.Conflict, "Can only run one %s job of a database at same time", alone).With(sqlerr.Code{MySQL: 1064, State: "HY000"})
 	}
 	q.reserved[key] = true

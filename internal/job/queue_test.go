@@ -255,3 +255,76 @@ func TestTimeoutCancels(t *testing.T) {
 		t.Errorf("%+v", j)
 	}
 }
+
+func TestOneJobAloneRunsInADatabase(t *testing.T) {
+	b := newBench(t, 5)
+	submit := func(db string) error {
+		_, err := b.q.Submit(t.Context(), Job{DB: db, Kind: "BROKER", Alone: "backup or restore"})
+		return err
+	}
+	last := func() Job {
+		list, err := b.q.List(t.Context(), "d", "backup or restore")
+		if err != nil || len(list) == 0 {
+			t.Fatalf("%v, %v", list, err)
+		}
+		return list[len(list)-1]
+	}
+	for _, db := range []string{"d", "other"} {
+		if err := submit(db); err != nil {
+			t.Fatal(err)
+		}
+		<-b.runs
+	}
+	if err := submit("d"); err == nil || !strings.Contains(err.Error(), "Can only run one backup or restore job of a database at same time") {
+		t.Errorf("a second job: %v", err)
+	}
+	b.submit("label", Normal)
+	labelled := <-b.runs
+	labelled.do <- labelled.commit
+	b.ended("label") // which List tells without the others
+	if err := b.q.CancelAlone(t.Context(), "d", "BROKER"); err != nil || last().State != Cancelled {
+		t.Errorf("cancelled: %v, %+v", err, last())
+	}
+	if err := b.q.CancelAlone(t.Context(), "d", "BROKER"); !sqlerr.Is(err, sqlerr.NotFound) {
+		t.Errorf("cancelled twice: %v", err)
+	}
+	for range 20 { // it ends before its record can be seen to have ended
+		if err := submit("d"); err != nil {
+			t.Fatal(err)
+		}
+		turn := <-b.runs
+		turn.do <- turn.commit
+		for last().State != Finished {
+		}
+	}
+}
+
+func TestWhatIsPublishedIsNotCancelled(t *testing.T) {
+	b := newBench(t, 1)
+	b.submit("fails", Normal)
+	turn := <-b.runs
+	turn.do <- func() error {
+		return turn.r.Publish(turn.ctx, func(context.Context) error { return sqlerr.New(sqlerr.Denied, "no") })
+	}
+	if j := b.ended("fails"); j.State != Cancelled || j.Message != "type:LOAD_RUN_FAIL; msg:no" {
+		t.Errorf("%+v", j)
+	}
+	b.submit("shows", Normal)
+	turn = <-b.runs
+	under, goOn := make(chan bool), make(chan bool)
+	turn.do <- func() error {
+		return turn.r.Publish(turn.ctx, func(ctx context.Context) error {
+			under <- true
+			<-goOn
+			return ctx.Err()
+		})
+	}
+	<-under
+	if err := b.q.Cancel(t.Context(), "d", "shows"); !sqlerr.Is(err, sqlerr.Conflict) {
+		t.Errorf("cancelled while it is published: %v", err)
+	}
+	goOn <- true
+	if j := b.ended("shows"); j.State != Finished {
+		t.Errorf("%+v", j)
+	}
+}

@@ -302,7 +302,7 @@ func (s *Server) runBackup(ctx context.Context, r *job.Run) error {
 		err = snapshot.SaveMeta(ctx)
 	}
 	if err != nil {
-		snapshot.Undo(context.WithoutCancel(ctx))
+		snapshot.Undo(ctx)
 		return placeless(repo.ExplainS3(ctx, err))
 	}
 	r.Enter(uploadInfo)

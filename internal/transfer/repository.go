@@ -213,7 +213,8 @@ func (r *Repository) Snapshots(ctx context.Context) ([]Listed, error) {
 			return err
 		})
 	}
-	return slices.Concat(lists...), group.Wait()
+	err = group.Wait()
+	return slices.Concat(lists...), err
 }
 
 // infoName is the name of an info: time and MD5.

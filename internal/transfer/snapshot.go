@@ -13,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -212,6 +213,11 @@ func readMeta(text []byte, uri string) (*SnapshotMeta, error) {
 			return nil, sqlerr.New(sqlerr.Corrupt, "%s describes no table %q", uri, t.Name)
 		}
 		seen[t.Name] = true
+		for _, c := range t.Columns {
+			if c.Name == "" || c.Type.Kind == lake.Invalid {
+				return nil, sqlerr.New(sqlerr.Corrupt, "%s describes no column %q of table %s", uri, c.Name, t.Name)
+			}
+		}
 		for _, f := range t.Files {
 			if !strings.HasPrefix(f.Path, contentMark) || f.Bytes < 0 || f.Rows < 0 || len(f.SHA256) != 2*sha256.Size {
 				return nil, sqlerr.New(sqlerr.Corrupt, "%s describes no file %q", uri, f.Path)
@@ -332,9 +338,15 @@ func (w *Writing) Published(ctx context.Context) (bool, error) {
 	return false, err
 }
 
+// undoing is how long Undo may keep a job that has failed, whose S3 may not
+// answer.
+const undoing = 2 * time.Second
+
 // Undo removes the files of a snapshot that will not be published, as far as
-// the identity may.
+// the identity may and time allows.
 func (w *Writing) Undo(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoing)
+	defer cancel()
 	found, err := w.r.client.List(ctx, w.r.bucket, w.r.root+snapshot(w.info.Name)+contentMark+w.info.Token+"/", true)
 	if err != nil {
 		return
