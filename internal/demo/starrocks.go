@@ -87,21 +87,25 @@ var spaced = strings.NewReplacer(`":`, `": `, `,"`, `, "`)
 
 // explain asks which calls the query needs, and tells what is denied.
 func (s *story) explain(ctx context.Context) error {
-	s.statement("EXPLAIN ACCESS " + question)
+	text := "EXPLAIN ACCESS\n" + question
+	s.statement(text)
 	begin := time.Now()
-	a, err := s.client.query(ctx, "EXPLAIN ACCESS "+question)
+	a, err := s.client.query(ctx, text)
 	if err != nil {
 		return err
 	}
 	var rows [][]string
 	var fixes []string
 	counts := map[string]int{}
-	for _, step := range a.rows {
-		principal, action, resource, decision, fix := step[1], step[2], step[3], step[4], step[6]
-		counts[decision]++
-		if decision != "allowed" {
-			rows = append(rows, []string{principal[strings.LastIndexByte(principal, '/')+1:], action, resource, decision})
-			fixes = append(fixes, fix)
+	for _, row := range a.rows {
+		step := map[string]string{}
+		for i, name := range a.head {
+			step[name] = row[i]
+		}
+		counts[step["Decision"]]++
+		if step["Decision"] != "allowed" {
+			rows = append(rows, []string{step["Principal"][strings.LastIndexByte(step["Principal"], '/')+1:], step["Action"], step["Resource"], step["Decision"]})
+			fixes = append(fixes, step["Fix"])
 		}
 	}
 	s.table([]string{"principal", "action", "resource", "decision"}, rows)

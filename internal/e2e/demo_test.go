@@ -46,6 +46,7 @@ func TestDemoTellsEveryChapter(t *testing.T) {
 	out, rest := string(text), string(text)
 	for _, milestone := range []string{
 		"lakeport demo starrocks", "| 2024-12      | 69545 | 6.27      | 1660638 |", "first answer", `"aws.s3.secret_key" = "******"`, "Denied: sts:AssumeRole on arn:aws:iam::081976408565:role/s3_assumed_role",
+		"add to the trust policy of arn:aws:iam::081976408565:role/s3_assumed_role", "1 denied, 0 unknown",
 		"| 3  | green  |", "| test_credential_instanceprofile_7 | FINISHED | 5         | NULL      |", `property "aws.s3.secret_key" is the same text as aws.s3.access_key`,
 		"12 of 12 statements and 2 of 2 policies of the page",
 		"lakeport demo redshift", "3 record(s) loaded successfully", "3 record(s) unloaded successfully", "encrypted by", "unterminated string", "2 record(s) loaded successfully",
