@@ -78,14 +78,50 @@ type rdsAnswer struct {
 	} `xml:"DescribeDBClustersResult>DBClusters>DBCluster"`
 }
 
-// makeDatabase makes an instance and waits until it is there.
-func (l *lab) makeDatabase(account, engine, name string, iam bool) *sourceDB {
+// ask calls the RDS API, which must agree.
+func (l *lab) ask(account, action string, pairs ...string) rdsAnswer {
 	l.t.Helper()
-	if status, a := l.rds(account, url.Values{"Action": {"CreateDBInstance"}, "DBInstanceIdentifier": {name}, "DBInstanceClass": {"db.t4g.micro"}, "Engine": {engine},
+	params := url.Values{"Action": {action}}
+	for i := 0; i < len(pairs); i += 2 {
+		params.Set(pairs[i], pairs[i+1])
+	}
+	status, a := l.rds(account, params)
+	if status != http.StatusOK {
+		l.t.Fatalf("%s: %s: %s", action, a.Code, a.Message)
+	}
+	return a
+}
+
+// parameters makes a parameter group whose parameters are 1.
+func (l *lab) parameters(account, group string, names ...string) {
+	l.t.Helper()
+	l.ask(account, "CreateDBParameterGroup", "DBParameterGroupName", group, "DBParameterGroupFamily", "postgres15", "Description", "of a test")
+	for _, name := range names {
+		l.ask(account, "ModifyDBParameterGroup", "DBParameterGroupName", group, "Parameters.Parameter.1.ParameterName", name,
+			"Parameters.Parameter.1.ParameterValue", "1", "Parameters.Parameter.1.ApplyMethod", "pending-reboot")
+	}
+}
+
+// makeDatabase makes an instance, with those parameters on, and waits until it
+// is there.
+func (l *lab) makeDatabase(account, engine, name string, iam bool, parameters ...string) *sourceDB {
+	l.t.Helper()
+	params := url.Values{"Action": {"CreateDBInstance"}, "DBInstanceIdentifier": {name}, "DBInstanceClass": {"db.t4g.micro"}, "Engine": {engine},
 		"MasterUsername": {"admin"}, "MasterUserPassword": {masterPassword}, "AllocatedStorage": {"20"}, "DBName": {"shop"},
-		"EnableIAMDatabaseAuthentication": {fmt.Sprint(iam)}}); status != http.StatusOK {
+		"EnableIAMDatabaseAuthentication": {fmt.Sprint(iam)}}
+	if len(parameters) > 0 {
+		l.parameters(account, name, parameters...)
+		params.Set("DBParameterGroupName", name)
+	}
+	if status, a := l.rds(account, params); status != http.StatusOK {
 		l.t.Fatalf("create %s: %s: %s", name, a.Code, a.Message)
 	}
+	return l.awaitDatabase(account, engine, name)
+}
+
+// awaitDatabase waits until an instance is available.
+func (l *lab) awaitDatabase(account, engine, name string) *sourceDB {
+	l.t.Helper()
 	var d *sourceDB
 	l.await("database "+name, func() (string, bool) {
 		_, a := l.rds(account, url.Values{"Action": {"DescribeDBInstances"}, "DBInstanceIdentifier": {name}})

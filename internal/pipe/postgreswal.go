@@ -69,7 +69,7 @@ func (s *postgresSource) changes(ctx context.Context, position string, tables []
 		return nil, err
 	}
 	for i := range tables {
-		if err := s.published(ctx, &tables[i]); err != nil {
+		if err := s.stillPublished(ctx, &tables[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -339,11 +339,7 @@ func (w *wal) layout(ctx context.Context, id uint32, r *relation) (*walLayout, e
 		}
 	}
 	if slices.Contains(l.from, -1) { // dropped in the source, or not published
-		there, err := w.source.still(ctx, t)
-		if err == nil {
-			err = w.source.published(ctx, there)
-		}
-		if err != nil {
+		if err := w.source.stillPublished(ctx, t); err != nil {
 			return nil, err
 		}
 	}
@@ -392,17 +388,21 @@ func (c *Column) reads(now Column) bool {
 	return c.Type == now.Type && c.Binary == now.Binary && plain(c.Source) == plain(now.Source)
 }
 
-// still is the table with those of its columns that the source still has.
-func (s *postgresSource) still(ctx context.Context, t *Table) (*Table, error) {
+// stillPublished refuses a publication that has lost the table, or one of its
+// columns that the source still has.
+func (s *postgresSource) stillPublished(ctx context.Context, t *Table) error {
+	rows, err := s.query(ctx, "read the columns of "+t.Source(), "SELECT attname::text FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped", t.ID)
+	if err != nil {
+		return err
+	}
 	there := *t
 	there.Columns = nil
-	rows, err := s.query(ctx, "read the columns of "+t.Source(), "SELECT attname::text FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped", t.ID)
 	for _, r := range rows {
 		if i := t.column(r[0]); i >= 0 {
 			there.Columns = append(there.Columns, t.Columns[i])
 		}
 	}
-	return &there, err
+	return s.published(ctx, &there)
 }
 
 // row reads a tuple by the table's columns; kept are those whose value the

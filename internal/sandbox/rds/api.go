@@ -36,15 +36,21 @@ type call struct {
 
 var operations = map[string]operation{
 	"CreateDBInstance": {instance, "DBInstanceIdentifier DBInstanceClass Engine",
-		"MasterUsername MasterUserPassword EngineVersion DBName AllocatedStorage Port EnableIAMDatabaseAuthentication DBClusterIdentifier", (*call).create},
-	"ModifyDBInstance":    {instance, "DBInstanceIdentifier", "EnableIAMDatabaseAuthentication ApplyImmediately", (*call).modify},
+		"MasterUsername MasterUserPassword EngineVersion DBName AllocatedStorage Port EnableIAMDatabaseAuthentication DBClusterIdentifier DBParameterGroupName", (*call).create},
+	"ModifyDBInstance":    {instance, "DBInstanceIdentifier", "EnableIAMDatabaseAuthentication ApplyImmediately DBParameterGroupName", (*call).modify},
 	"DescribeDBInstances": {instance, "", "DBInstanceIdentifier MaxRecords Marker", (*call).describe},
 	"DeleteDBInstance":    {instance, "DBInstanceIdentifier", "SkipFinalSnapshot DeleteAutomatedBackups", (*call).delete},
+	"RebootDBInstance":    {instance, "DBInstanceIdentifier", "", (*call).reboot},
 	"CreateDBCluster": {cluster, "DBClusterIdentifier Engine MasterUsername MasterUserPassword",
 		"EngineVersion DatabaseName Port EnableIAMDatabaseAuthentication", (*call).create},
 	"ModifyDBCluster":    {cluster, "DBClusterIdentifier", "EnableIAMDatabaseAuthentication ApplyImmediately", (*call).modify},
 	"DescribeDBClusters": {cluster, "", "DBClusterIdentifier MaxRecords Marker", (*call).describe},
 	"DeleteDBCluster":    {cluster, "DBClusterIdentifier", "SkipFinalSnapshot", (*call).delete},
+
+	"CreateDBParameterGroup":    {groups, "DBParameterGroupName DBParameterGroupFamily Description", "", (*call).createGroup},
+	"ModifyDBParameterGroup":    {groups, "DBParameterGroupName", "", (*call).modifyGroup},
+	"DescribeDBParameterGroups": {groups, "", "DBParameterGroupName", (*call).describeGroups},
+	"DeleteDBParameterGroup":    {groups, "DBParameterGroupName", "", (*call).deleteGroup},
 }
 
 // Rules of the API reference: an identifier has "1 to 63 letters, numbers, or
@@ -55,6 +61,7 @@ var rules = map[string]query.Rule{
 	"MasterUsername": query.Text(1, 32, `[A-Za-z][A-Za-z0-9_]*`), "MasterUserPassword": query.Text(8, 128, `[^/"@]*`),
 	"DBName": query.Text(1, 64, `[A-Za-z][A-Za-z0-9_]*`), "DatabaseName": query.Text(1, 64, `[A-Za-z][A-Za-z0-9_]*`),
 	"Port": query.Number(1150, 65535), "AllocatedStorage": query.Number(5, 65536), "MaxRecords": query.Number(20, 100),
+	"DBParameterGroupName": query.Text(1, 255, `[A-Za-z](-?[A-Za-z0-9])*`), "DBParameterGroupFamily": query.Text(1, 255, `[a-z0-9.-]+`), "Description": query.Text(1, 1000, `(?s).*`),
 	"EnableIAMDatabaseAuthentication": query.OneOf("true", "false"), "ApplyImmediately": query.OneOf("true", "false"),
 }
 
@@ -70,10 +77,7 @@ func (s *Service) Fail(w http.ResponseWriter, _ *http.Request, requestID string,
 }
 
 func identifier(kind string) string {
-	if kind == cluster {
-		return "DBClusterIdentifier"
-	}
-	return "DBInstanceIdentifier"
+	return map[string]string{instance: "DBInstanceIdentifier", cluster: "DBClusterIdentifier", groups: "DBParameterGroupName"}[kind]
 }
 
 // Needs checks the parameters and declares the action.
@@ -87,7 +91,7 @@ func (s *Service) Needs(c *sandbox.Call) ([]sandbox.Need, error) {
 	c.Action = "rds:" + action
 	known := strings.Fields(op.required + " " + op.optional + " Action Version")
 	for _, name := range slices.Sorted(maps.Keys(form)) {
-		if !slices.Contains(known, name) && !strings.HasPrefix(name, "X-Amz-") {
+		if !slices.Contains(known, name) && !strings.HasPrefix(name, "X-Amz-") && !(action == "ModifyDBParameterGroup" && parameterField(name)) {
 			return nil, fault(400, "InvalidParameterCombination", "The sandbox does not implement the parameter %s of %s.", name, action)
 		}
 	}
@@ -104,6 +108,9 @@ func (s *Service) Needs(c *sandbox.Call) ([]sandbox.Need, error) {
 	needs := []sandbox.Need{q.need(op.kind, name)}
 	if of := form.Get("DBClusterIdentifier"); op.kind == instance && of != "" { // CreateDBInstance names both ("Actions, resources, and condition keys for Amazon RDS")
 		needs = append(needs, q.need(cluster, strings.ToLower(of)))
+	}
+	if of := form.Get("DBParameterGroupName"); op.kind == instance && of != "" {
+		needs = append(needs, q.need(groups, strings.ToLower(of)))
 	}
 	return needs, nil
 }
@@ -247,6 +254,12 @@ func (q *call) create() (any, error) {
 	if n, err := strconv.Atoi(q.form.Get("Port")); err == nil {
 		d.Port = n
 	}
+	if err := q.useGroup(d); err != nil {
+		return nil, err
+	}
+	if err := q.apply(d); err != nil {
+		return nil, err
+	}
 	if err := q.start(d, q.form.Get("MasterUserPassword")); err != nil {
 		return nil, err
 	}
@@ -282,6 +295,9 @@ func (q *call) modify() (any, error) {
 			return nil, fault(400, "InvalidParameterCombination", "The sandbox has no maintenance windows: set ApplyImmediately to true.")
 		}
 		d.IAM = v == "true"
+	}
+	if err := q.useGroup(d); err != nil {
+		return nil, err
 	}
 	if err := q.save(d); err != nil {
 		return nil, err

@@ -102,12 +102,48 @@ func (p *postgres) run(ctx context.Context, password string, up func()) error {
 			return err
 		}
 	}
-	cmd := exec.Command(server, "-D", data, "-c", "listen_addresses=", "-c", "unix_socket_directories=.", "-c", "wal_level=logical", "-c", "synchronous_commit=off",
-		"-c", "shared_buffers=32MB", "-c", "max_connections=200")
+	if err := p.configure(p.db); err != nil {
+		return err
+	}
+	cmd := exec.Command(server, "-D", data)
 	if cmd.SysProcAttr, err = unprivileged(p.dir); err != nil {
 		return err
 	}
 	return daemon(ctx, cmd, filepath.Join(p.dir, "log"), postgresReady, syscall.SIGINT, func() error { return p.prepare(ctx, password) }, up)
+}
+
+// configure writes the server's postgresql.conf. Its parameters that RDS adds
+// can be shown, as there.
+func (p *postgres) configure(d *database) error {
+	level, word := "replica", func(name string) string {
+		if d.Applied[name] == "1" {
+			return "on"
+		}
+		return "off"
+	}
+	if word(logicalReplication) == "on" {
+		level = "logical"
+	}
+	text := "listen_addresses = ''\nunix_socket_directories = '.'\nsynchronous_commit = off\nshared_buffers = 32MB\nmax_connections = 200\n" +
+		"lc_messages = 'C'\nlc_monetary = 'C'\nlc_numeric = 'C'\nlc_time = 'C'\nwal_level = " + level + "\n"
+	for name := range static {
+		text += name + " = " + word(name) + "\n"
+	}
+	return os.WriteFile(filepath.Join(p.data(), "postgresql.conf"), []byte(text), 0o600)
+}
+
+// reload lets the running server read its parameters again.
+func (p *postgres) reload(ctx context.Context, d *database) error {
+	if err := p.configure(d); err != nil {
+		return err
+	}
+	c, err := p.admin(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close(ctx)
+	_, err = c.Exec(ctx, "SELECT pg_reload_conf()")
+	return err
 }
 
 // admin connects as the server's own superuser.
@@ -260,7 +296,7 @@ func (p *postgres) login(ctx context.Context, client net.Conn, secure bool, para
 	switch replication := params["replication"]; {
 	case !secure:
 		return false, fatal(client, "28000", fmt.Sprintf("no pg_hba.conf entry for host %q, user %q, database %q, no encryption", from, user, database))
-	case replication != "" && replication != "false" && replication != "off" && replication != "no" && replication != "0":
+	case d.db.Applied[tokensReplicate] != "1" && replication != "" && replication != "false" && replication != "off" && replication != "no" && replication != "0":
 		// Without rds.iam_auth_for_replication tokens open no replication
 		// connection. Assumed: the text.
 		return false, fatal(client, "28000", fmt.Sprintf("no pg_hba.conf entry for replication connection from host %q, user %q, SSL encryption", from, user))

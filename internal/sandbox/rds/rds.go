@@ -70,8 +70,11 @@ type database struct {
 	Engine, Version, Class      string
 	User, Initial               string // the master user, the first database
 	Port, Storage               int
-	IAM                         bool   // IAM database authentication
-	Seed                        string // of the passwords that only the front knows
+	IAM                         bool              // IAM database authentication
+	Parameters                  string            `json:",omitempty"` // the parameter group; "" is the default one
+	Waiting                     bool              `json:",omitempty"` // the group was given since the last start
+	Applied                     map[string]string `json:",omitempty"` // parameters as they count now
+	Seed                        string            // of the passwords that only the front knows
 	Created                     time.Time
 }
 
@@ -108,6 +111,9 @@ func Open(o Options) (*Service, error) {
 	}
 	var all []*database
 	err := s.server.DB().Update(func(tx *bbolt.Tx) error {
+		if _, err := tx.CreateBucketIfNotExists(groupBucket); err != nil {
+			return err
+		}
 		b, err := tx.CreateBucketIfNotExists(bucketName)
 		if err != nil {
 			return err
@@ -257,6 +263,27 @@ func (s *Service) state(id string) string {
 	default:
 		return "creating"
 	}
+}
+
+// reload lets the server of a database, if it runs, take its parameters over.
+func (s *Service) reload(ctx context.Context, d *database) error {
+	s.mu.Lock()
+	r := s.running[d.ID]
+	s.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	select {
+	case <-r.up:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if e, can := r.engine.(interface {
+		reload(context.Context, *database) error
+	}); can && r.err == nil {
+		return e.reload(ctx, d)
+	}
+	return nil
 }
 
 // drop ends a database and removes its files.
