@@ -79,7 +79,7 @@ type story struct {
 // Run tells a chapter on a server whose data directory was empty, and counts
 // what it told of the chapter's page.
 func Run(ctx context.Context, chapter string, o Options) (t Tally, err error) {
-	s := &story{Options: o, screen: &screen{out: o.Out, terminal: o.Terminal, width: o.Width, prompt: "lakeport"}, page: openPage(chapter), log: &decisions{o.config(Account, Region)}}
+	s := &story{Options: o, screen: &screen{out: o.Out, terminal: o.Terminal, width: o.Width, prompt: ourPrompt}, page: openPage(chapter), log: &decisions{o.config(Account, Region)}}
 	defer func() { err = errors.Join(err, s.close()) }()
 	for _, c := range chapters {
 		if c.name != chapter {
@@ -120,6 +120,9 @@ func (s *story) elsewhere(ctx context.Context, tell func(*story) error) (err err
 	t.connect(c)
 	return tell(t)
 }
+
+// ourPrompt stands before statements that lakeport answers.
+const ourPrompt = "lakeport"
 
 // connect sends what follows by c, until the chapter ends.
 func (s *story) connect(c client) {
@@ -185,7 +188,12 @@ func (s *story) tellOne(ctx context.Context, text string) error {
 	return s.tellSigners(ctx, since)
 }
 
+// tellSigners tells who signed calls since then. A statement that another
+// database answers makes none.
 func (s *story) tellSigners(ctx context.Context, since int64) error {
+	if s.prompt != ourPrompt {
+		return nil
+	}
 	signed, err := s.log.signers(ctx, since)
 	if err == nil {
 		s.signers(signed)

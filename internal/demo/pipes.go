@@ -70,10 +70,14 @@ func (s *story) pipes(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.follow(ctx, sources[1]); err != nil {
+	s.chapter("Changes of MariaDB arrive")
+	if err := s.follow(ctx, sources[1], "mariadb"); err != nil {
 		return err
 	}
-	return s.refusals(ctx, sources)
+	if err := s.refusals(ctx, sources); err != nil {
+		return err
+	}
+	return s.byPassword(ctx, sources[0])
 }
 
 // databases makes the instances, turns IAM authentication on, and logs in as
@@ -244,21 +248,38 @@ TABLES (orders AS warehouse.%s) MODE %s SETTINGS (sync_interval = 1)`,
 		src.engine, name, src.create, host, port, pipeUser, roleARN(Account, pipeRole), name, Region, src.id, s.bundle(), src.engine, mode)
 }
 
-// follow changes the source and sees the changes arrive.
-func (s *story) follow(ctx context.Context, src *source) error {
-	s.chapter("Changes of MariaDB arrive")
+// follow changes the source and sees the changes arrive in a table.
+func (s *story) follow(ctx context.Context, src *source, table string) error {
 	if err := s.at(src, func() error {
 		return s.tell(ctx, "INSERT INTO orders VALUES (10001, 99.99, 'one more')", "UPDATE orders SET note = 'changed' WHERE id = 7", "DELETE FROM orders WHERE id = 1")
 	}); err != nil {
 		return err
 	}
-	const arrived = "SELECT id, amount, note FROM warehouse.mariadb WHERE id IN (1, 7, 10001) ORDER BY id"
 	begin := time.Now()
-	if _, err := s.until(ctx, "SELECT 1 FROM warehouse.mariadb WHERE id = 10001"); err != nil {
-		return err
+	for _, sign := range []string{"id = 10001", "note = 'changed'", "(SELECT count(*) FROM warehouse." + table + " WHERE id = 1) = 0"} {
+		if _, err := s.until(ctx, "SELECT 1 FROM warehouse."+table+" WHERE "+sign+" LIMIT 1"); err != nil {
+			return err
+		}
 	}
 	s.step("followed within %s", round(time.Since(begin)))
-	return s.tell(ctx, arrived, "SHOW PIPES")
+	return s.tell(ctx, "SELECT id, amount, note FROM warehouse."+table+" WHERE id IN (1, 7, 10001) ORDER BY id", "SHOW PIPES")
+}
+
+// byPassword follows PostgreSQL's changes as the page says that it can be done.
+func (s *story) byPassword(ctx context.Context, src *source) error {
+	s.chapter("By password, PostgreSQL's changes are followed too")
+	s.secrets = append(s.secrets, masterPassword)
+	host, port, _ := strings.Cut(src.addr, ":")
+	if _, err := s.background(ctx, fmt.Sprintf(`CREATE PIPE postgres_followed FROM POSTGRES
+PROPERTIES ("host" = "%s", "port" = "%s", "database" = "shop",
+    "user" = "%s", "authentication" = "password", "password" = "%s",
+    "tls_ca" = "%s")
+TABLES (orders AS warehouse.followed) MODE INITIAL_LOAD_AND_CDC
+SETTINGS (sync_interval = 1)`, host, port, masterUser, masterPassword, s.bundle()),
+		"SELECT n AS orders, total FROM (SELECT count(*) AS n, sum(amount) AS total FROM warehouse.followed) loaded WHERE n = 10000"); err != nil {
+		return err
+	}
+	return s.follow(ctx, src, "followed")
 }
 
 // refusals shows who refuses a pipe whose set-up has a fault: AWS's token
