@@ -65,8 +65,11 @@ func (s *Store) repositoryStorage(d RepositoryDefinition, text string) (*Storage
 	return s.Storage(props, text, nil)
 }
 
-// AddRepository stores a new repository.
+// AddRepository stores a new repository, but not in a watched view.
 func (s *Store) AddRepository(ctx context.Context, r *Repository) error {
+	if s.watch != nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.repos[r.Name] != nil {

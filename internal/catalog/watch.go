@@ -24,20 +24,25 @@ type watch struct {
 // What would change something, in AWS or elsewhere, is told and not done, and
 // succeeds without effect. acts says who asks in truth, so that a plan can be
 // made where that identity is refused; nil: the identity itself. Of AWS, the
-// view keeps no answers and uses none that are kept; it defines no catalogs. see
-// is called many times at once.
+// view keeps no answers and uses none that are kept; it defines no catalogs and
+// no repositories. see is called many times at once.
 func (s *Store) Watched(see func(awsauth.Access), acts func(awsauth.Spec) awsauth.Spec) *Store {
 	if acts == nil {
 		acts = func(spec awsauth.Spec) awsauth.Spec { return spec }
 	}
 	open := map[string]*Catalog{}
-	view := &Store{box: s.box, resolver: s.resolver, objects: s.objects, db: s.db, watch: &watch{see, acts}, open: open}
+	view := &Store{box: s.box, resolver: s.resolver, objects: s.objects, db: s.db, watch: &watch{see, acts}, open: open, repos: map[string]*Repository{}}
 	for _, c := range s.All() {
 		seen := view.build(c.def, c.spec)
 		if c.spec.hms != nil { // none of AWS's; its connections are kept
 			seen.meta = &watchedMetastore{Metastore: c.meta, see: func(awsauth.Access) {}}
 		}
 		open[c.def.Name] = seen
+	}
+	for _, r := range s.Repositories() {
+		if storage, _, err := view.repositoryStorage(r.RepositoryDefinition, ""); err == nil { // it was checked when it was made
+			view.repos[r.Name] = &Repository{r.RepositoryDefinition, storage}
+		}
 	}
 	return view
 }

@@ -27,8 +27,8 @@ type vault struct {
 	user aws.Credentials
 }
 
-func newVault(t *testing.T) *vault {
-	l := newLab(t)
+func newVault(t *testing.T, env ...string) *vault {
+	l := newLab(t, env...)
 	v := &vault{lab: l, user: l.prepare()}
 	ctx := context.Background()
 	l.must(s3.NewFromConfig(l.as(rootKeys[home])).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("vault"),

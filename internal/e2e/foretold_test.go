@@ -13,14 +13,15 @@ import (
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
 )
 
-// once are the calls that a catalog makes once for all statements: those of an
-// Iceberg REST catalog's configuration.
-var once = regexp.MustCompile(` (?:glue:GetCatalog|s3tables:GetTableBucket) `)
+// once are the calls that are made once for many statements: those of an Iceberg
+// REST catalog's configuration, those that give sessions, and those for what
+// the same identity has read a moment ago.
+var once = regexp.MustCompile(` (?:glue:GetCatalog|s3tables:GetTableBucket|sts:AssumeRole) |/__info_`)
 
-// foretells sends a statement after it is explained, and holds what AWS then
-// saw against what was foretold, call by call. A foretold * stands for names
-// that are made as it runs.
-func (l *lab) foretells(db *sql.DB, statement string) {
+// foretells explains a statement, has it run, and holds what AWS then saw
+// against what was foretold, call by call. A foretold * stands for names that
+// are made as it runs.
+func (l *lab) foretells(db *sql.DB, statement string, run func()) {
 	l.t.Helper()
 	var foretold []string
 	for _, s := range l.explainAccess(mysqlRows(db), statement) {
@@ -30,7 +31,7 @@ func (l *lab) foretells(db *sql.DB, statement string) {
 		}
 	}
 	_, last := l.decisions(0, "&limit=0")
-	l.exec(db, statement)
+	run()
 	met := map[string]bool{}
 	for _, call := range l.recorded(last) {
 		i := slices.IndexFunc(foretold, func(f string) bool {
@@ -81,7 +82,7 @@ func TestExplainAccessForetellsWrites(t *testing.T) {
 		for _, statement := range []string{"CREATE DATABASE " + cat + ".d", "CREATE TABLE " + cat + ".d.t (a int, b string) PARTITION BY (b)", "INSERT INTO " + cat + ".d.t VALUES (1, 'x'), (2, 'y')",
 			"INSERT INTO " + cat + ".d.t VALUES (3, 'x')", "INSERT OVERWRITE " + cat + ".d.t SELECT a + 1, b FROM " + cat + ".d.t", "CREATE TABLE " + cat + ".d.copy AS SELECT a FROM " + cat + ".d.t WHERE a > 2",
 			"SELECT count(*) FROM " + cat + ".d.copy", "DROP TABLE " + cat + ".d.copy", "DROP TABLE " + cat + ".d.t FORCE", "DROP DATABASE " + cat + ".d"} {
-			l.foretells(db, statement)
+			l.foretells(db, statement, func() { l.exec(db, statement) })
 		}
 	}
 	walk("files")
@@ -93,4 +94,20 @@ func TestExplainAccessForetellsWrites(t *testing.T) {
 		CreateDatabaseDefaultPermissions: all, CreateTableDefaultPermissions: all}}))
 	l.exec(db, "REFRESH CREDENTIALS")
 	walk("lent")
+}
+
+// Backups are jobs: what they ask until they end is foretold.
+func TestExplainAccessForetellsBackups(t *testing.T) {
+	v := newVault(t, doctors(t, home)...)
+	v.exec(v.sql, "CREATE DATABASE shop", "CREATE TABLE shop.a (id INT)", "INSERT INTO shop.a VALUES (1), (2)", "CREATE TABLE shop.b (id INT) PARTITION BY RANGE (id) (PARTITION p VALUES LESS THAN ('5'))")
+	create := repositoryAt("r", "s3://vault/deep/place", method{"use_instance_profile": "true", "iam_role_arn": role(home, "s3_assumed_role")})
+	v.foretells(v.sql, create, func() { v.exec(v.sql, create) })
+	const backup = "BACKUP SNAPSHOT shop.s TO r"
+	v.foretells(v.sql, backup, func() { v.done("BACKUP", "shop", backup) })
+	v.foretells(v.sql, "SHOW SNAPSHOT ON r", func() { v.row("SHOW SNAPSHOT ON r") })
+	restore := "RESTORE SNAPSHOT shop.s FROM r ON (TABLE a AS again)" + v.from("r", "s")
+	v.foretells(v.sql, restore, func() { v.done("RESTORE", "shop", restore) })
+	if got, err := value(v.sql, "SELECT sum(id) FROM shop.again"); got != "3" || err != nil {
+		t.Errorf("restored, the sum is %q, %v", got, err)
+	}
 }

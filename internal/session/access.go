@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"lakeport/internal/awsauth"
 	"lakeport/internal/blob"
@@ -95,7 +96,7 @@ func (c *session) rehearse(ctx context.Context, st syntax.Statement, text string
 	case *syntax.CreateCatalog, *syntax.AlterCatalog, *syntax.DropCatalog, *syntax.SetCatalog:
 		return nil // asks AWS nothing by itself
 	case *syntax.ShowDatabases, *syntax.ShowTables, *syntax.ShowTableStatus, *syntax.ShowColumns, *syntax.ShowIndex, *syntax.ShowCreate, *syntax.ShowPartitions,
-		*syntax.Describe, *syntax.RefreshExternalTable:
+		*syntax.Describe, *syntax.RefreshExternalTable, *syntax.ShowSnapshot:
 		return c.dispatch(ctx, text, st, discarded{})
 	case *syntax.LoadLabel:
 		return c.rehearseLoad(ctx, st, text)
@@ -103,6 +104,12 @@ func (c *session) rehearse(ctx context.Context, st syntax.Statement, text string
 		return c.rehearseCopy(ctx, st, text)
 	case *syntax.Unload:
 		return c.rehearseUnload(ctx, st, text)
+	case *syntax.CreateRepository:
+		return c.createRepository(ctx, st, text, discarded{})
+	case *syntax.Backup:
+		return c.backup(ctx, st, text, discarded{})
+	case *syntax.Restore:
+		return c.restore(ctx, st, text, discarded{})
 	case *syntax.CreatePipe:
 		d, err := pipe.Define(st, c.database, text)
 		if err != nil {
@@ -169,7 +176,39 @@ func (c *session) rehearse(ctx context.Context, st syntax.Statement, text string
 		return c.rehearseRows(ctx, st, text)
 	}
 	return sqlerr.New(sqlerr.Unsupported, "EXPLAIN ACCESS of this statement is not supported").WithPos(text, int(st.Start())).
-		WithHint("queries, INSERT, UPDATE, DELETE, CREATE and DROP of tables and databases, USE, LOAD LABEL, COPY, UNLOAD, CREATE and RESUME PIPE, REFRESH EXTERNAL TABLE and what SHOW and DESC tell of external catalogs can be explained")
+		WithHint("queries, INSERT, UPDATE, DELETE, CREATE and DROP of tables and databases, USE, LOAD LABEL, COPY, UNLOAD, CREATE REPOSITORY, BACKUP, RESTORE, CREATE and RESUME PIPE, REFRESH EXTERNAL TABLE and what SHOW and DESC tell of external catalogs can be explained")
+}
+
+// rehearseBackup stores what a BACKUP's job stores last. The files of rows, in
+// the same directory, are told with it.
+func rehearseBackup(ctx context.Context, repo *repository, label, db string) error {
+	now := time.Now().UTC().Format(transfer.TimestampForm)
+	snapshot := repo.place.Begin(label, db, now, "rehearsed")
+	if err := snapshot.SaveMeta(ctx); err != nil {
+		return err
+	}
+	return snapshot.Publish(ctx)
+}
+
+// rehearseRestore lists what a RESTORE's job would read.
+func rehearseRestore(ctx context.Context, repo *repository, info *transfer.SnapshotInfo, tables []restoredTable) error {
+	meta, err := repo.place.Meta(ctx, info)
+	if err != nil {
+		return repo.ExplainS3(ctx, err)
+	}
+	for _, t := range meta.Tables {
+		if !slices.ContainsFunc(tables, func(want restoredTable) bool { return want.name == t.Name }) {
+			continue
+		}
+		for _, uri := range repo.place.Files(info, &t) {
+			bucket, key, err := blob.Parse(uri)
+			if err != nil {
+				return err
+			}
+			repo.See("s3:GetObject", bucket, key, nil)
+		}
+	}
+	return nil
 }
 
 // rehearsePipe tells how a pipe would log in to its source.

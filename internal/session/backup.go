@@ -77,6 +77,9 @@ func (c *session) backup(ctx context.Context, st *syntax.Backup, text string, w 
 	if len(known) > 0 {
 		return snapshotExists(label).WithPos(text, int(st.Snapshot.Start()))
 	}
+	if c.watched != nil {
+		return rehearseBackup(ctx, repo, label, db)
+	}
 	return c.submitBackup(ctx, w, job.Job{DB: db, Kind: backupJob, Text: text, Timeout: o.timeout, Detail: map[string]string{
 		"repository": repo.Name, "snapshot": label, "timestamp": time.Now().UTC().Format(transfer.TimestampForm), "token": strings.ToLower(rand.Text()), "objects": objectList(db, parts),
 	}})

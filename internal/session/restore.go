@@ -54,6 +54,9 @@ func (c *session) restore(ctx context.Context, st *syntax.Restore, text string, 
 	if err != nil {
 		return err
 	}
+	if c.watched != nil {
+		return rehearseRestore(ctx, repo, info, tables)
+	}
 	return c.submitBackup(ctx, w, job.Job{DB: db, Kind: restoreJob, Text: text, Timeout: o.timeout, Detail: map[string]string{
 		"repository": repo.Name, "snapshot": label, "timestamp": o.timestamp, "replicas": o.replicas, "objects": restoredObjects(info, tables),
 	}})

@@ -361,16 +361,26 @@ func (w *Writing) Undo(ctx context.Context) {
 // stretch is how many bytes are asked for at once.
 const stretch = 8 << 20
 
+// Files are the places of a table's files of rows.
+func (r *Repository) Files(info *SnapshotInfo, t *SnapshotTable) []string {
+	uris := make([]string, len(t.Files))
+	for i, f := range t.Files {
+		uris[i] = r.uri(snapshot(info.Name) + f.Path)
+	}
+	return uris
+}
+
 // Fetch copies a table's files into a directory and gives their paths. A file
 // that is missing or not what it was is an error.
 func (r *Repository) Fetch(ctx context.Context, info *SnapshotInfo, t *SnapshotTable, dir string, progress func(SnapshotFile)) ([]string, error) {
 	paths := make([]string, len(t.Files))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(senders)
+	uris := r.Files(info, t)
 	for i, f := range t.Files {
 		paths[i] = fmt.Sprintf("%s/%05d.parquet", dir, i)
 		group.Go(func() error {
-			if err := r.fetch(ctx, r.uri(snapshot(info.Name)+f.Path), f, paths[i]); err != nil {
+			if err := r.fetch(ctx, uris[i], f, paths[i]); err != nil {
 				return err
 			}
 			progress(f)
