@@ -66,8 +66,7 @@ func (s *mysqlSource) changes(ctx context.Context, position string, tables []Tab
 		if err != nil {
 			return err
 		}
-		dial, loggedIn := s.dialer(config != nil)
-		defer loggedIn()
+		g := &gate{encrypted: config != nil}
 		set, err := mysql.ParseGTIDSet(flavor, position)
 		if err != nil {
 			return sqlerr.New(sqlerr.Internal, "the position %q is no set of GTIDs", position)
@@ -78,9 +77,10 @@ func (s *mysqlSource) changes(ctx context.Context, position string, tables []Tab
 			DisableRetrySync: true, VerifyChecksum: true, Logger: slog.New(slog.DiscardHandler),
 			RenderJSONAsMySQLText: true, // as the initial load reads it
 			RowsEventDecodeFunc:   b.decode,
-			Dialer:                dial,
+			Dialer:                g.dial,
 		})
-		if b.events, err = b.syncer.StartSyncGTID(set); err != nil {
+		err = g.try(func() error { b.events, err = b.syncer.StartSyncGTID(set); return err })
+		if err != nil {
 			b.syncer.Close()
 		}
 		return err
@@ -109,10 +109,8 @@ func (b *binlog) next(ctx context.Context) (*transaction, error) {
 				break
 			}
 		}
-		t, err := b.event(ctx, e)
-		if err != nil {
-			b.err = err
-		} else if t != nil {
+		var t *transaction
+		if b.err = parsed(func() (err error) { t, err = b.event(ctx, e); return err }); b.err == nil && t != nil {
 			return t, nil
 		}
 	}
@@ -128,7 +126,7 @@ func (b *binlog) ended(err error) error {
 			Hint: "make the pipe anew, and keep binary logs longer: CALL mysql.rds_set_configuration('binlog retention hours', 72)"}
 	case errors.As(err, &malformed):
 		return sqlerr.New(sqlerr.Corrupt, "the binary log holds %s at %d that is not understood: %s", eventName(malformed.Header.EventType), malformed.Header.LogPos, firstLine(malformed.Err))
-	case strings.HasPrefix(err.Error(), "panic "): // the parser's own account of an event that it fell over
+	case strings.HasPrefix(err.Error(), "panic "), strings.HasPrefix(err.Error(), "invalid data size"): // the parser's own account of an event that it fell over
 		return sqlerr.New(sqlerr.Corrupt, "the binary log holds an event that is not understood: %s", firstLine(strings.TrimPrefix(err.Error(), "panic ")))
 	}
 	return b.source.failed("read the binary log", err)

@@ -19,10 +19,23 @@ import (
 // decode reads the rows of the pipe's tables only.
 func (b *binlog) decode(e *replication.RowsEvent, data []byte) error {
 	at, err := e.DecodeHeader(data)
-	if err != nil || b.table(e) == nil || e.Type() == replication.EnumRowsEventTypeUnknown {
+	if err != nil || b.table(e) == nil || e.Type() == replication.EnumRowsEventTypeUnknown || !whole(e) {
 		return err
 	}
-	return e.DecodeData(at, data)
+	return e.DecodeData(at, slices.Clip(data)) // lest a value that is cut short goes on into what lies behind
+}
+
+// whole tells whether the rows have all of the table's columns. (Those that
+// have none the library would read for ever.)
+func whole(e *replication.RowsEvent) bool {
+	for i := range int(e.ColumnCount) {
+		for _, columns := range [][]byte{e.ColumnBitmap1, e.ColumnBitmap2} {
+			if columns != nil && columns[i/8]&(1<<(i%8)) == 0 {
+				return false
+			}
+		}
+	}
+	return e.ColumnCount > 0 && e.ColumnCount == e.Table.ColumnCount
 }
 
 func (b *binlog) table(e *replication.RowsEvent) *Table {
@@ -58,10 +71,8 @@ func (b *binlog) rows(ctx context.Context, typ replication.EventType, e *replica
 		}
 		b.layout = l
 	}
-	for _, skipped := range e.SkippedColumns {
-		if len(skipped) > 0 {
-			return sqlerr.New(sqlerr.Invalid, "the binary log has no whole rows of %s", t.Source()).WithHint("set binlog_row_image = FULL in the parameter group, and make the pipe anew")
-		}
+	if !whole(e) {
+		return sqlerr.New(sqlerr.Invalid, "the binary log has no whole rows of %s", t.Source()).WithHint("set binlog_row_image = FULL in the parameter group, and make the pipe anew")
 	}
 	for i, values := range e.Rows {
 		row, err := b.layout.row(values)
@@ -249,7 +260,7 @@ func (b *binlog) reader(ctx context.Context, c *Column, l loggedColumn) (func(an
 	case mysql.MYSQL_TYPE_JSON:
 		return func(v any) ([]byte, error) {
 			if text := bytesOf(v); len(text) > 0 {
-				return text, nil
+				return spaced(text), nil
 			}
 			return []byte("null"), nil // as MySQL shows an empty document
 		}, nil
@@ -299,6 +310,26 @@ func (b *binlog) reader(ctx context.Context, c *Column, l loggedColumn) (func(an
 		return nil, err
 	}
 	return func(v any) ([]byte, error) { return convert(bytesOf(v)) }, nil
+}
+
+// spaced writes a document as MySQL does, with a space behind each colon and
+// comma.
+func spaced(document []byte) []byte {
+	out, inString := make([]byte, 0, len(document)+len(document)/4), false
+	for i := 0; i < len(document); i++ {
+		c := document[i]
+		out = append(out, c)
+		switch {
+		case c == '\\' && inString && i+1 < len(document):
+			i++
+			out = append(out, document[i])
+		case c == '"':
+			inString = !inString
+		case (c == ':' || c == ',') && !inString:
+			out = append(out, ' ')
+		}
+	}
+	return out
 }
 
 func unexpected(v any) error {

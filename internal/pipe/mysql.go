@@ -57,18 +57,19 @@ func (s *mysqlSource) connect(ctx context.Context) (*client.Conn, error) {
 		if err != nil {
 			return err
 		}
-		dial, loggedIn := s.dialer(config != nil)
-		defer loggedIn()
+		g := &gate{encrypted: config != nil}
 		// With a configuration for TLS the client refuses a server without TLS
 		// before it sends anything, and so no token travels in the clear.
-		c, err = client.ConnectWithDialer(ctx, "tcp", net.JoinHostPort(s.host, s.port), s.user, password, "", dial,
-			func(c *client.Conn) error {
-				if config != nil {
-					c.SetTLSConfig(config)
-				}
-				return nil
-			})
-		return err
+		return g.try(func() error {
+			c, err = client.ConnectWithDialer(ctx, "tcp", net.JoinHostPort(s.host, s.port), s.user, password, "", g.dial,
+				func(c *client.Conn) error {
+					if config != nil {
+						c.SetTLSConfig(config)
+					}
+					return nil
+				})
+			return err
+		})
 	}, mysqlDenied)
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func (s *mysqlSource) connect(ctx context.Context) (*client.Conn, error) {
 		limit = "max_statement_time = 0"
 	}
 	for _, text := range []string{"SET NAMES utf8mb4", "SET SESSION sql_mode = '', time_zone = '+00:00', " + limit} {
-		if _, err := c.Execute(text); err != nil {
+		if err := parsed(func() error { _, err := c.Execute(text); return err }); err != nil {
 			_ = c.Close()
 			return nil, s.failed("prepare the connection", err)
 		}
@@ -115,6 +116,9 @@ func (s *mysqlSource) close() {
 // connection is not.
 func (s *mysqlSource) failed(what string, err error) error {
 	var e *mysql.MyError
+	if sqlerr.Is(err, sqlerr.Corrupt) {
+		return err
+	}
 	if errors.As(err, &e) {
 		return &sqlerr.Error{Kind: sqlerr.Invalid, Err: err, Msg: fmt.Sprintf("%s: the source says: %s", what, e.Message)}
 	}
@@ -128,7 +132,11 @@ func (s *mysqlSource) query(ctx context.Context, what, text string, args ...any)
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = c.Conn.Close() })()
-	result, err := c.Execute(text, args...)
+	var result *mysql.Result
+	err = parsed(func() error { result, err = c.Execute(text, args...); return err })
+	if err == nil && result.Resultset == nil {
+		err = errors.New("an answer without rows")
+	}
 	s.keep(c, err)
 	if err != nil {
 		return nil, s.failed(what, err)
@@ -314,20 +322,22 @@ func (s *mysqlSource) read(ctx context.Context, t *Table, p part, columns []int)
 		defer context.AfterFunc(ctx, func() { _ = c.Conn.Close() })()
 		var rows batch
 		var result mysql.Result
-		err := c.ExecuteSelectStreaming(text, &result, func(values []mysql.FieldValue) error {
-			row := make([][]byte, len(values))
-			for i := range values {
-				if values[i].Type != mysql.FieldValueTypeNull {
-					row[i] = append([]byte{}, values[i].AsString()...)
+		err := parsed(func() error {
+			return c.ExecuteSelectStreaming(text, &result, func(values []mysql.FieldValue) error {
+				row := make([][]byte, len(values))
+				for i := range values {
+					if values[i].Type != mysql.FieldValueTypeNull {
+						row[i] = append([]byte{}, values[i].AsString()...)
+					}
 				}
-			}
-			if rows = append(rows, row); len(rows) < batchRows {
-				return nil
-			}
-			full := rows
-			rows = nil
-			return put(full)
-		}, nil)
+				if rows = append(rows, row); len(rows) < batchRows {
+					return nil
+				}
+				full := rows
+				rows = nil
+				return put(full)
+			}, nil)
+		})
 		s.keep(c, err)
 		switch {
 		case err != nil && ctx.Err() != nil:

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
-	"sync/atomic"
-
-	"github.com/go-mysql-org/go-mysql/client"
+	"sync"
 
 	"lakeport/internal/sqlerr"
 )
@@ -15,44 +13,76 @@ import (
 // library answers it whether TLS is on or not.
 var clearPassword = []byte("mysql_clear_password")
 
-// dialer gives what connects to the source, and what is to be called when the
-// logins by it are over. Without TLS a server that asks for the password in
-// the clear is left before it is answered.
-func (s *mysqlSource) dialer(encrypted bool) (dial client.Dialer, loggedIn func()) {
-	over := &atomic.Bool{}
+// gate watches the logins of one attempt to connect.
+type gate struct {
+	encrypted bool
+
+	mu      sync.Mutex
+	over    bool
+	refused error
+}
+
+// dial connects to the source. Without TLS a server that asks for the password
+// in the clear is left before it is answered.
+func (g *gate) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if network == "" { // as the reader of the log has it
+		network = "tcp"
+	}
 	d := &net.Dialer{Timeout: dialTime}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if network == "" { // as the reader of the log has it
-			network = "tcp"
+	c, err := d.DialContext(ctx, network, address)
+	if err != nil || g.encrypted {
+		return c, err
+	}
+	return &guarded{Conn: c, gate: g}, nil
+}
+
+// try runs an attempt to log in. Why the gate has ended it comes before what
+// the library makes of that.
+func (g *gate) try(login func() error) error {
+	err := parsed(login)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.over = true
+	if g.refused != nil {
+		return g.refused
+	}
+	return err
+}
+
+// parsed runs work of the library, which panics over packets that are cut short.
+func parsed(work func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = sqlerr.New(sqlerr.Corrupt, "the source sends what is not understood as MySQL's protocol: %v", r)
 		}
-		c, err := d.DialContext(ctx, network, address)
-		if err != nil || encrypted {
-			return c, err
-		}
-		return &guarded{Conn: c, over: over}, nil
-	}, func() { over.Store(true) }
+	}()
+	return work()
 }
 
 // guarded is a connection without TLS.
 type guarded struct {
 	net.Conn
-	over *atomic.Bool
+	gate *gate
 	seen []byte // the end of what came, which the next part may go on from
 }
 
 // Read implements net.Conn.
-func (g *guarded) Read(b []byte) (int, error) {
-	n, err := g.Conn.Read(b)
-	if g.over.Load() {
+func (c *guarded) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	g := c.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.over {
 		return n, err
 	}
-	g.seen = append(g.seen, b[:n]...)
-	if bytes.Contains(g.seen, clearPassword) {
-		return 0, sqlerr.New(sqlerr.Denied, "the database %s asks for the password in the clear without TLS: it was not sent", g.RemoteAddr()).
+	c.seen = append(c.seen, b[:n]...)
+	if bytes.Contains(c.seen, clearPassword) {
+		g.refused = sqlerr.New(sqlerr.Invalid, "the database %s asks for the password in the clear without TLS: it was not sent", c.RemoteAddr()).
 			WithHint("give tls_ca, so that the connection is encrypted")
+		return 0, g.refused
 	}
-	if more := len(g.seen) - len(clearPassword); more > 0 {
-		g.seen = append(g.seen[:0], g.seen[more:]...)
+	if more := len(c.seen) - len(clearPassword); more > 0 {
+		c.seen = append(c.seen[:0], c.seen[more:]...)
 	}
 	return n, err
 }
