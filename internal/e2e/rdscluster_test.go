@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -18,16 +17,16 @@ import (
 // endpoint with the reader's address.
 func (l *lab) awaitCluster(name string) (d *sourceDB, reader string) {
 	l.t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) { // as a caller of the API polls
+	l.await("cluster "+name, func() (string, bool) {
 		_, a := l.rds(home, url.Values{"Action": {"DescribeDBClusters"}, "DBClusterIdentifier": {name}})
-		if len(a.Clusters) == 1 && a.Clusters[0].Status == "available" {
-			one := a.Clusters[0]
-			return &sourceDB{engine: "mariadb", host: one.Endpoint, port: one.Port, id: one.ID, ca: l.trustBundle()}, one.Reader
+		if len(a.Clusters) != 1 || a.Clusters[0].Status != "available" {
+			return fmt.Sprint(a), false
 		}
-		if time.Now().After(deadline) {
-			l.t.Fatalf("cluster %s does not come up: %+v\n%s", name, a, l.log)
-		}
-	}
+		one := a.Clusters[0]
+		d, reader = &sourceDB{engine: "mariadb", host: one.Endpoint, port: one.Port, id: one.ID, ca: l.trustBundle()}, one.Reader
+		return "", true
+	})
+	return d, reader
 }
 
 // An Aurora cluster as the AWS command line makes it: users, the switch of IAM
@@ -83,16 +82,7 @@ func TestPipeReadsAuroraCluster(t *testing.T) {
 		l.exec(db, pipe(host))
 		l.awaitPipe("p", "RUNNING")
 		d.master(t, "UPDATE shop.orders SET v = v + 1")
-		want := strings.TrimSpace(d.master(t, "SELECT SUM(v) FROM shop.orders"))
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-			got, err := value(db, "SELECT SUM(v) FROM lake.orders")
-			if err == nil && got == want {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("by %s the target has %s (%v), want %s\n%s", host, got, err, want, l.log)
-			}
-		}
+		l.awaitValue(db, "SELECT SUM(v) FROM lake.orders", strings.TrimSpace(d.master(t, "SELECT SUM(v) FROM shop.orders")))
 		l.exec(db, "DROP PIPE p", "DROP TABLE lake.orders")
 	}
 	refused := func(why string) {

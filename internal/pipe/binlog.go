@@ -26,10 +26,11 @@ type binlog struct {
 	tables   []Table
 	charsets *charsets
 
-	within  bool            // between the beginning and the end of a transaction
-	open    []change        // of the transaction that is being read
-	swapped map[*Table]bool // by the tool of an online change of the schema
-	layout  *layout         // of the table whose rows came last
+	within  bool                // between the beginning and the end of a transaction
+	open    []change            // of the transaction that is being read
+	layout  *layout             // of the table whose rows came last
+	gone    map[*Table][]string // the columns that the rows which came last do not have
+	swapped map[*Table][]string // by the tool of an online change of the schema; what was gone before
 	queue   []*replication.BinlogEvent
 	err     error // what ended the stream, told again by every next
 }
@@ -57,7 +58,7 @@ func (s *mysqlSource) changes(ctx context.Context, position string, tables []Tab
 	if err != nil {
 		return nil, err
 	}
-	b := &binlog{source: s, tables: tables, charsets: &charsets{source: s}, swapped: map[*Table]bool{}}
+	b := &binlog{source: s, tables: tables, charsets: &charsets{source: s}, gone: map[*Table][]string{}, swapped: map[*Table][]string{}}
 	if err := b.charsets.load(ctx); err != nil {
 		return nil, err
 	}

@@ -54,9 +54,9 @@ func gtid(n byte) []byte {
 	return event(33, 0, raw("00 3e11fa4771ca11e19e33c80aa9429562", hex.EncodeToString([]byte{n}), "00000000000000 02 0100000000000000 0200000000000000 4b0a4d1f0e0600 fc2001 17380100"))
 }
 
-// packed is an integer of mysql::serialization: as many ones at the low end as
+// varlen is an integer of mysql::serialization: as many ones at the low end as
 // bytes follow ("PageLibsMysqlSerialization", varlen_integer_format).
-func packed(v uint64) []byte {
+func varlen(v uint64) []byte {
 	n := 1
 	for v >= 1<<(7*n) {
 		n++
@@ -67,24 +67,24 @@ func packed(v uint64) []byte {
 // tagged is GTID_TAGGED_LOG_EVENT ("Gtid_event", write_tagged_event_body):
 // version 1, size, last field that may not be ignored, then field by field.
 func tagged(tag string, n uint64) []byte {
-	body := append(packed(1), packed(60)...)
-	body = append(body, packed(0)...)
+	body := append(varlen(1), varlen(60)...)
+	body = append(body, varlen(0)...)
 	field := func(id uint64, values ...[]byte) {
-		body = append(append(body, packed(id)...), bytes.Join(values, nil)...)
+		body = append(append(body, varlen(id)...), bytes.Join(values, nil)...)
 	}
-	field(0, packed(0)) // gtid_flags
+	field(0, varlen(0)) // gtid_flags
 	var sid []byte
 	for _, b := range raw(strings.ReplaceAll(serverID, "-", "")) {
-		sid = append(sid, packed(uint64(b))...)
+		sid = append(sid, varlen(uint64(b))...)
 	}
 	field(1, sid)
-	field(2, packed(n<<1)) // signed: the sign is the lowest bit
-	field(3, packed(uint64(len(tag))), []byte(tag))
-	field(4, packed(1<<1))
-	field(5, packed(2<<1))
-	field(6, packed(1795381578000000))
-	field(8, packed(288))
-	field(9, packed(80403))
+	field(2, varlen(n<<1)) // signed: the sign is the lowest bit
+	field(3, varlen(uint64(len(tag))), []byte(tag))
+	field(4, varlen(1<<1))
+	field(5, varlen(2<<1))
+	field(6, varlen(1795381578000000))
+	field(8, varlen(288))
+	field(9, varlen(80403))
 	return event(42, 0, body)
 }
 
@@ -285,6 +285,8 @@ func TestTransactionsOfMySQLsLog(t *testing.T) {
 		{"pt-online-schema-change's exchange", join(ddl(6, "RENAME TABLE `shop`.`orders` TO `shop`.`_orders_old`, `shop`.`_orders_new` TO `shop`.`orders`"), insert(7, "a")), "1-6; 1-7 +7|a"},
 		{"an exchange that takes a column away", join(ddl(6, "RENAME TABLE orders TO _orders_old, _orders_new TO orders"), one(7, tableMap("orders", idColumn, column{name: "w", typ: 3}), rows(writeRows, 2, []byte{0, 7, 0, 0, 0, 1, 0, 0, 0}))),
 			"1-6; an online schema change that takes away v and adds a column, which may be the same, of shop.orders in the source is not followed"},
+		{"an exchange after a column was taken away", join(one(6, tableMap("orders", idColumn), rows(writeRows, 1, []byte{0, 6, 0, 0, 0})), ddl(7, "RENAME TABLE orders TO _orders_old, _orders_new TO orders"),
+			one(8, tableMap("orders", idColumn, column{name: "w", typ: 3}), rows(writeRows, 2, []byte{0, 7, 0, 0, 0, 1, 0, 0, 0}))), "1-6 +6|NULL; 1-7; the columns of shop.orders have changed"},
 		{"another table in its place", ddl(6, "RENAME TABLE orders TO orders_2025, orders_2026 TO orders"), "RENAME TABLE of shop.orders in the source is not followed"},
 		{"a new column", one(6, tableMap("orders", idColumn, column{name: "more", typ: 3}, vColumn), rows(writeRows, 3, append([]byte{0, 6, 0, 0, 0, 1, 0, 0, 0, 1}, 'a'))), "the columns of shop.orders have changed"},
 		{"a column that is gone", one(6, tableMap("orders", idColumn), rows(writeRows, 1, []byte{0, 6, 0, 0, 0})), "1-6 +6|NULL"},
@@ -397,6 +399,9 @@ func TestValuesOfMySQLsLog(t *testing.T) {
 		{"varchar(100)", column{typ: 15, meta: []byte{0x90, 1}, collation: 255}, blob("日本"), "日本"},
 		{"text", column{typ: 252, meta: []byte{2}, collation: 45}, blob("long"), "long"},
 		{"text", column{typ: 252, meta: []byte{2}, collation: 60}, blob("\x00\x01\xf6\x00"), "😀"},
+		{"text", column{typ: 252, meta: []byte{2}, collation: 60}, blob(""), ""},
+		{"text", column{typ: 252, meta: []byte{2}, collation: 54}, blob(""), ""},
+		{"varchar(10)", column{typ: 15, meta: []byte{10, 0}, collation: 8}, short(""), ""},
 		{"binary(6)", column{typ: 254, meta: []byte{0xfe, 6}, collation: 63}, short("\x01"), "010000000000"},
 		{"varbinary(20)", column{typ: 15, meta: []byte{20, 0}, collation: 63}, short("\x00\xff\x00"), "00ff00"},
 		{"blob", column{typ: 252, meta: []byte{2}, collation: 63}, blob("\xde\xad"), "dead"},
@@ -605,7 +610,7 @@ func FuzzBinlogEvent(f *testing.F) {
 	server := newMySQLServer(&testing.T{}, false)
 	server.plugin, server.password = "mysql_native_password", string(mysql.CalcNativePassword([]byte("saltsaltsaltsaltsalt"), []byte("secret")))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		b := &binlog{source: server.source(), tables: ordersTable(t), swapped: map[*Table]bool{}, charsets: &charsets{byID: map[uint64]string{255: "utf8mb4", 63: "binary", 54: "utf16"}}}
+		b := &binlog{source: server.source(), tables: ordersTable(t), gone: map[*Table][]string{}, swapped: map[*Table][]string{}, charsets: &charsets{byID: map[uint64]string{255: "utf8mb4", 63: "binary", 54: "utf16"}}}
 		parser := replication.NewBinlogParser()
 		parser.SetRowsEventDecodeFunc(b.decode)
 		parser.SetRenderJSONAsMySQLText(true)

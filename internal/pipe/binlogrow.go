@@ -51,7 +51,8 @@ func (b *binlog) table(e *replication.RowsEvent) *Table {
 type layout struct {
 	of    *replication.TableMapEvent
 	table *Table
-	from  []int // of each of the table's columns; -1: it is gone
+	from  []int    // of each of the table's columns; -1: it is gone
+	gone  []string // the columns that are
 	read  []func(any) ([]byte, error)
 }
 
@@ -69,7 +70,7 @@ func (b *binlog) rows(ctx context.Context, typ replication.EventType, e *replica
 		if err != nil {
 			return err
 		}
-		b.layout = l
+		b.layout, b.gone[t] = l, l.gone
 	}
 	if !whole(e) {
 		return sqlerr.New(sqlerr.Invalid, "the binary log has no whole rows of %s", t.Source()).WithHint("set binlog_row_image = FULL in the parameter group, and make the pipe anew")
@@ -110,12 +111,13 @@ func (b *binlog) lay(ctx context.Context, t *Table, e *replication.TableMapEvent
 		return nil, sqlerr.New(sqlerr.Invalid, "the binary log does not name the columns of %s", t.Source()).WithHint("set binlog_row_metadata = FULL in the parameter group, and make the pipe anew")
 	}
 	l := &layout{of: e, table: t, from: make([]int, len(t.Columns)), read: make([]func(any) ([]byte, error), len(t.Columns))}
-	gone, more := "", false
+	var gone []string
+	more := false
 	for i, c := range t.Columns {
 		if l.from[i] = slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, c.Name) }); l.from[i] >= 0 {
 			continue
 		}
-		if gone = c.Name; t.isKey(c.Name) {
+		if gone = append(gone, c.Name); t.isKey(c.Name) {
 			return nil, notFollowed("DROP of the key column "+c.Name, t)
 		}
 	}
@@ -123,11 +125,15 @@ func (b *binlog) lay(ctx context.Context, t *Table, e *replication.TableMapEvent
 		more = more || t.column(n) < 0 && !t.excludes(n)
 	}
 	if more {
-		if gone != "" && b.swapped[t] { // the tool's own statements on its copy say which, under another name
-			return nil, notFollowed("an online schema change that takes away "+gone+" and adds a column, which may be the same,", t)
+		before, swapped := b.swapped[t]
+		for _, name := range gone { // the tool's statements on its copy say which became which, under another table's name
+			if swapped && !slices.Contains(before, name) {
+				return nil, notFollowed("an online schema change that takes away "+name+" and adds a column, which may be the same,", t)
+			}
 		}
 		return nil, &newColumns{table: t}
 	}
+	l.gone = gone
 	logged := newLogged(e)
 	for i := range t.Columns {
 		if l.from[i] < 0 {

@@ -200,7 +200,7 @@ func (b *binlog) rename(w words, schema string) error {
 			if !regexp.MustCompile(`(?i)^_+`+name+`_(\d+_)?(del|old)$`).MatchString(away[t]) || !regexp.MustCompile(`(?i)^_+`+name+`_(gho|new)$`).MatchString(back[t]) {
 				return notFollowed("RENAME TABLE", t)
 			}
-			b.swapped[t] = true
+			b.swapped[t] = b.gone[t]
 		}
 	}
 	return nil

@@ -161,7 +161,7 @@ func fromUTF32(b []byte) ([]byte, error) {
 	if len(b)%4 != 0 {
 		return nil, sqlerr.New(sqlerr.Corrupt, "text of %d bytes in a character set of four", len(b))
 	}
-	var out []byte
+	out := []byte{}
 	for ; len(b) > 0; b = b[4:] {
 		r := rune(b[0])<<24 | rune(b[1])<<16 | rune(b[2])<<8 | rune(b[3])
 		if !utf8.ValidRune(r) {
