@@ -21,3 +21,6 @@ fuzz: ## every fuzz target, FUZZTIME each
 
 bench: ## the benchmarks that bench/README.md describes
 	go test -run="^$$$$" -bench=. ./internal/iam ./internal/sigv4 ./internal/wire/mysql ./internal/scan ./internal/e2e
+
+soak: ## pipes through SOAK_STOPS stops at random, source and target compared
+	./test.sh soak $${SOAK_STOPS:-30}

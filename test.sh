@@ -7,6 +7,7 @@
 #   ./test.sh setup      install the clients and parts only
 #   ./test.sh parts      fetch the real servers that tests and demo start
 #   ./test.sh interop    slow tests against other engines, which it installs
+#   ./test.sh soak 30    pipes through so many stops; LAKEPORT_SOAK_SEED repeats one
 #   ./test.sh fuzz 60s   every fuzz target for this long each
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -125,6 +126,7 @@ case ${1:-all} in
   setup) setup ;;
   parts) parts ;;
   interop) interop ;;
+  soak) LAKEPORT_SOAK=${2:-30} go test -count=1 -v -timeout 60m -run '^TestPipesOutliveStops$' ./internal/e2e ;;
   fuzz) fuzz "${2:-60s}" ;;
   all)
     setup
@@ -132,5 +134,5 @@ case ${1:-all} in
     go test -count=1 -timeout 20m ./...
     fuzz 2s
     ;;
-  *) sed -n '2,11p' "$0"; exit 2 ;;
+  *) sed -n '2,12p' "$0"; exit 2 ;;
 esac

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -105,12 +106,29 @@ func (p *postgres) run(ctx context.Context, password string, up func()) error {
 	if err := p.configure(p.db); err != nil {
 		return err
 	}
-	cmd := exec.Command(server, "-D", data)
-	if cmd.SysProcAttr, err = unprivileged(p.dir); err != nil {
-		return err
+	for end := time.Now().Add(leftBehind); ; {
+		cmd := exec.Command(server, "-D", data)
+		if cmd.SysProcAttr, err = unprivileged(p.dir); err != nil {
+			return err
+		}
+		err = daemon(ctx, cmd, filepath.Join(p.dir, "log"), postgresReady, syscall.SIGINT, func() error { return p.prepare(ctx, password) }, up)
+		if err == nil || time.Now().After(end) || !strings.Contains(err.Error(), "another postmaster") && !strings.Contains(err.Error(), "old server processes") {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(postgresPause):
+		}
 	}
-	return daemon(ctx, cmd, filepath.Join(p.dir, "log"), postgresReady, syscall.SIGINT, func() error { return p.prepare(ctx, password) }, up)
 }
+
+// Where this process was killed, the server's own processes take a moment to
+// see that they are alone, and the next server does not start before.
+const (
+	leftBehind    = 20 * time.Second
+	postgresPause = 200 * time.Millisecond
+)
 
 // configure writes the server's postgresql.conf. Its parameters that RDS adds
 // can be shown, as there.
