@@ -86,9 +86,17 @@ func (s *story) databases(ctx context.Context, sources []*source) error {
 	s.chapter("Preparations in account " + Account + ", by calls signed with its root key")
 	begin := time.Now()
 	a := s.account(ctx, Account)
+	const group = "logical"
+	a.rds(url.Values{"Action": {"CreateDBParameterGroup"}, "DBParameterGroupName": {group}, "DBParameterGroupFamily": {"postgres15"}, "Description": {"changes can be followed"}})
+	a.rds(url.Values{"Action": {"ModifyDBParameterGroup"}, "DBParameterGroupName": {group}, "Parameters.Parameter.1.ParameterName": {"rds.logical_replication"},
+		"Parameters.Parameter.1.ParameterValue": {"1"}, "Parameters.Parameter.1.ApplyMethod": {"pending-reboot"}})
 	for _, src := range sources {
-		a.rds(url.Values{"Action": {"CreateDBInstance"}, "DBInstanceIdentifier": {src.name}, "DBInstanceClass": {"db.t4g.micro"}, "Engine": {src.engine},
-			"MasterUsername": {masterUser}, "MasterUserPassword": {masterPassword}, "AllocatedStorage": {"20"}, "DBName": {"shop"}})
+		instance := url.Values{"Action": {"CreateDBInstance"}, "DBInstanceIdentifier": {src.name}, "DBInstanceClass": {"db.t4g.micro"}, "Engine": {src.engine},
+			"MasterUsername": {masterUser}, "MasterUserPassword": {masterPassword}, "AllocatedStorage": {"20"}, "DBName": {"shop"}}
+		if src.engine == "postgres" {
+			instance.Set("DBParameterGroupName", group)
+		}
+		a.rds(instance)
 	}
 	for _, src := range sources {
 		s.progress("starting %s", src.engine)
