@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"lakeport/internal/blob"
@@ -30,6 +32,28 @@ type RepositoryDefinition struct {
 type Repository struct {
 	RepositoryDefinition
 	*Storage
+	fault *atomic.Pointer[string] // of the last request; nil: none
+}
+
+// ExplainS3 is that of the storage. What S3 has refused stands in Fault until a
+// request is done.
+func (r *Repository) ExplainS3(ctx context.Context, err error) error {
+	told := r.Storage.ExplainS3(ctx, err)
+	if _, ours := errors.AsType[*sqlerr.Error](err); err == nil {
+		r.fault.Store(nil)
+	} else if !ours && ctx.Err() == nil {
+		text := told.Error()
+		r.fault.Store(&text)
+	}
+	return told
+}
+
+// Fault is why S3 has refused the last request, "" if it has not.
+func (r *Repository) Fault() string {
+	if text := r.fault.Load(); text != nil {
+		return *text
+	}
+	return ""
 }
 
 const repositories = engine.Catalog + "." + Schema + ".repositories"
@@ -52,7 +76,7 @@ func (s *Store) NewRepository(d RepositoryDefinition, text string, at int) (r *R
 		return nil, nil, sqlerr.From(err).WithPos(text, at)
 	}
 	storage, warnings, err := s.repositoryStorage(d, text)
-	return &Repository{d, storage}, warnings, err
+	return &Repository{d, storage, new(atomic.Pointer[string])}, warnings, err
 }
 
 // repositoryStorage opens the storage of a definition, whose properties may be
@@ -172,7 +196,7 @@ func (s *Store) loadRepositories(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("check repository %s: %w", name, err)
 			}
-			s.repos[name] = &Repository{d, storage}
+			s.repos[name] = &Repository{d, storage, new(atomic.Pointer[string])}
 		}
 	}
 }

@@ -299,6 +299,7 @@ func TestRepositories(t *testing.T) {
 		"RESTORE SNAPSHOT d.s FROM by_user DATABASE x" + v.from("by_user", "s"):                     "the statement names two databases, x and d",
 		"RESTORE SNAPSHOT s FROM by_user DATABASE x AS y" + v.from("by_user", "s"):                  "the snapshot is of database d, not x",
 		"RESTORE SNAPSHOT d.s FROM by_user ON (t AS a, t AS a)" + v.from("by_user", "s"):            "two tables would be restored as a",
+		"RESTORE SNAPSHOT _LAKEPORT.s FROM by_user" + v.from("by_user", "s"):                        "database _LAKEPORT is the server's own",
 		"RESTORE SNAPSHOT information_schema.s FROM by_user" + v.from("by_user", "s"):               "database information_schema is the server's own",
 		"CANCEL BACKUP FROM d":                                                                      "No backup job is currently running",
 		"SHOW SNAPSHOT ON nowhere":                                                                  "Repository nowhere does not exist",
@@ -312,6 +313,9 @@ func TestRepositories(t *testing.T) {
 	if got := table(t, v.sql, "SHOW SNAPSHOT ON by_profile WHERE SNAPSHOT = 'locked'"); got != "" {
 		t.Errorf("a backup that was refused is listed: %s", got)
 	}
+	if got := v.row("SHOW REPOSITORIES LIKE 'by_profile'")["ErrMsg"]; !strings.HasPrefix(got, "Denied: s3:PutObject on ") {
+		t.Errorf("SHOW REPOSITORIES tells %s", got)
+	}
 }
 
 // What is half written, damaged, of another schema or cancelled leaves the tables
@@ -320,7 +324,7 @@ func TestRestoresAreWholeOrNothing(t *testing.T) {
 	v := newVault(t)
 	v.exec(v.sql, repositoryAt("r", "s3://vault/r", instance()), "CREATE DATABASE d",
 		"CREATE TABLE d.a (n INT) PARTITION BY RANGE(n) (PARTITION low VALUES LESS THAN ('10'), PARTITION high VALUES LESS THAN ('100'))", "INSERT INTO d.a VALUES (1), (2), (50)",
-		"CREATE TABLE d.b (x VARCHAR(10))", "INSERT INTO d.b VALUES ('old')")
+		"CREATE TABLE d.b (x VARCHAR(10))", "INSERT INTO d.b VALUES ('old')", "CREATE TABLE d.c AS SELECT 1 AS n", "CREATE TABLE d.f AS SELECT 2 AS n")
 	// Rows of a later moment are no part of a snapshot.
 	clear := v.fault(map[string]any{"service": "s3", "action": "s3:PutObject", "delay": "60s"})
 	v.exec(v.sql, "BACKUP SNAPSHOT d.s TO r")
@@ -333,16 +337,19 @@ func TestRestoresAreWholeOrNothing(t *testing.T) {
 		t.Errorf("a cancelled backup: %s %s", state, status)
 	}
 	clear()
-	clear = v.fault(map[string]any{"service": "s3", "action": "s3:PutObject", "delay": "500ms"})
+	clear = v.fault(map[string]any{"service": "s3", "action": "s3:PutObject", "delay": "300ms"})
 	v.exec(v.sql, "BACKUP SNAPSHOT d.s TO r")
 	for deadline := time.Now().Add(time.Minute); v.row("SHOW BACKUP FROM d")["SnapshotFinishedTime"] == "NULL" && time.Now().Before(deadline); {
 	}
-	v.exec(v.sql, "INSERT INTO d.a VALUES (3)", "INSERT INTO d.b VALUES ('later')")
+	v.exec(v.sql, "INSERT INTO d.a VALUES (3)", "INSERT INTO d.b VALUES ('later')", "DROP TABLE d.c", "ALTER TABLE d.f ADD COLUMN m INT", "UPDATE d.f SET n = 3 WHERE true")
 	if state, status := v.settle("BACKUP", "d"); state != "FINISHED" {
 		t.Fatalf("%s %s", state, status)
 	}
 	clear()
-	v.done("RESTORE", "d", "RESTORE SNAPSHOT d.s FROM r ON (a AS a2, b AS b2)"+v.from("r", "s"))
+	v.done("RESTORE", "d", "RESTORE SNAPSHOT d.s FROM r ON (a AS a2, b AS b2, c AS c2, f AS f2)"+v.from("r", "s"))
+	if got := table(t, v.sql, "SELECT * FROM d.c2, d.f2"); got != "1 2" {
+		t.Errorf("tables that changed while they were backed up: %s", got)
+	}
 	both := func(a, b string) string {
 		return table(t, v.sql, "SELECT n FROM d."+a+" ORDER BY n") + " " + table(t, v.sql, "SELECT x FROM d."+b+" ORDER BY x")
 	}
@@ -368,6 +375,7 @@ func TestRestoresAreWholeOrNothing(t *testing.T) {
 		"a AS e": "Table e already exist and has no partition low with the same values", "a, b AS c": "Table c already exist but with different schema"} {
 		v.fails("RESTORE", "d", "RESTORE SNAPSHOT d.s FROM r ON ("+alias+")"+v.from("r", "s"), want)
 	}
+	v.exec(v.sql, "DROP TABLE d.c", "DROP TABLE d.f")
 	restore := "RESTORE SNAPSHOT d.s FROM r" + v.from("r", "s")
 	v.fault(map[string]any{"service": "s3", "action": "s3:GetObject", "delay": "60s"})
 	v.exec(v.sql, restore, "CANCEL RESTORE FROM d") // its info lies in the cache, its files do not
@@ -399,7 +407,7 @@ func TestRestoresAreWholeOrNothing(t *testing.T) {
 		}
 		v.put(home, "vault", key, was)
 	}
-	if got := both("a", "b"); got != "50|60 later|old" || len(objects) != 4 {
+	if got := both("a", "b"); got != "50|60 later|old" || len(objects) != 6 {
 		t.Errorf("after restores that failed: %s, of %d objects", got, len(objects))
 	}
 	v.done("RESTORE", "d", restore)

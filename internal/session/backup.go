@@ -118,11 +118,15 @@ func (c *session) snapshotName(q syntax.QualifiedName, clause *syntax.Ident, tex
 	case c.catalog == catalog.Internal:
 		db = c.database
 	}
-	if db == catalog.Schema || system(db) {
+	if ownDatabase(db) {
 		return "", "", sqlerr.New(sqlerr.Invalid, "database %s is the server's own", db).WithPos(text, int(q.Start()))
 	}
 	return db, label, nil
 }
+
+// ownDatabase tells whether a database is the server's and not its users', in
+// any case: the engine tells none apart.
+func ownDatabase(db string) bool { return strings.EqualFold(db, catalog.Schema) || system(db) }
 
 // backupOptions are the PROPERTIES of BACKUP and RESTORE.
 type backupOptions struct {

@@ -76,7 +76,11 @@ func (c *session) dropRepository(ctx context.Context, st *syntax.DropRepository,
 func (c *session) showRepositories(ctx context.Context, st *syntax.ShowRepositories, text string, w wire.ResultWriter) error {
 	r := relation{columns: columns("RepoId#", "RepoName", "CreateTime", "IsReadOnly", "Location", "Broker", "ErrMsg")}
 	for _, repo := range c.catalogs().Repositories() {
-		r.add(repo.ID, repo.Name, moment(repo.Created), strconv.FormatBool(repo.ReadOnly), repo.Location, repo.Broker, nil)
+		fault := any(nil)
+		if why := repo.Fault(); why != "" {
+			fault = why
+		}
+		r.add(repo.ID, repo.Name, moment(repo.Created), strconv.FormatBool(repo.ReadOnly), repo.Location, repo.Broker, fault)
 	}
 	return c.answer(ctx, r, "RepoName", st.Filter, text, w)
 }

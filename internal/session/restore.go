@@ -47,7 +47,7 @@ func (c *session) restore(ctx context.Context, st *syntax.Restore, text string, 
 	if db == "" {
 		db = info.Database
 	}
-	if db == catalog.Schema || system(db) {
+	if ownDatabase(db) {
 		return sqlerr.New(sqlerr.Invalid, "database name '%s' is reserved", db)
 	}
 	tables, err := restoredTables(info, st.Objects, text)
@@ -161,7 +161,7 @@ func (s *Server) runRestore(ctx context.Context, r *job.Run) error {
 		r.Report(func(p *job.Progress) { *p = job.Progress{} })
 		r.Enter(snapshoting)
 		err := r.Commit(ctx, func(*engine.Conn) error {
-			if err := c.own0(ctx, "CREATE SCHEMA IF NOT EXISTS "+engine.Catalog+"."+lake.QuoteName(j.DB)); err != nil {
+			if err := c.restoredDatabase(ctx, j.DB); err != nil {
 				return err
 			}
 			r.Enter(download)
@@ -179,6 +179,15 @@ func (s *Server) runRestore(ctx context.Context, r *job.Run) error {
 		}
 		return placeless(repo.ExplainS3(ctx, err))
 	}
+}
+
+// restoredDatabase makes the database if it is not there.
+func (c *session) restoredDatabase(ctx context.Context, db string) error {
+	found, err := c.hasSchema(ctx, db)
+	if err != nil || found {
+		return err
+	}
+	return c.own0(ctx, "CREATE SCHEMA "+engine.Catalog+"."+lake.QuoteName(db))
 }
 
 // own0 is own where the number of rows does not matter.

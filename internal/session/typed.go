@@ -274,7 +274,8 @@ func (t *typed) describe(ctx context.Context, st syntax.Statement, text string) 
 func tells(st syntax.Statement) bool {
 	switch st.(type) {
 	case *syntax.ShowSetting, *syntax.Explain, *syntax.ShowCatalogs, *syntax.ShowCreateCatalog, *syntax.ShowAWSIdentity, *syntax.ShowDatabases,
-		*syntax.ShowTables, *syntax.ShowColumns, *syntax.ShowCreate, *syntax.ShowPartitions, *syntax.Describe, *syntax.ShowWarnings, *syntax.Show:
+		*syntax.ShowTables, *syntax.ShowColumns, *syntax.ShowCreate, *syntax.ShowPartitions, *syntax.Describe, *syntax.ShowWarnings, *syntax.Show,
+		*syntax.ShowRepositories, *syntax.ShowBackup, *syntax.ShowSnapshot:
 		return true
 	}
 	return false
