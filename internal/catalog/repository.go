@@ -32,7 +32,7 @@ type RepositoryDefinition struct {
 type Repository struct {
 	RepositoryDefinition
 	*Storage
-	fault *atomic.Pointer[string] // of the last request; nil: none
+	fault atomic.Pointer[string] // of the last request; nil: none
 }
 
 // ExplainS3 is that of the storage. What S3 has refused stands in Fault until a
@@ -76,7 +76,7 @@ func (s *Store) NewRepository(d RepositoryDefinition, text string, at int) (r *R
 		return nil, nil, sqlerr.From(err).WithPos(text, at)
 	}
 	storage, warnings, err := s.repositoryStorage(d, text)
-	return &Repository{d, storage, new(atomic.Pointer[string])}, warnings, err
+	return &Repository{RepositoryDefinition: d, Storage: storage}, warnings, err
 }
 
 // repositoryStorage opens the storage of a definition, whose properties may be
@@ -196,7 +196,7 @@ func (s *Store) loadRepositories(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("check repository %s: %w", name, err)
 			}
-			s.repos[name] = &Repository{d, storage, new(atomic.Pointer[string])}
+			s.repos[name] = &Repository{RepositoryDefinition: d, Storage: storage}
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (s *Store) Watched(see func(awsauth.Access), acts func(awsauth.Spec) awsaut
 	}
 	for _, r := range s.Repositories() {
 		if storage, _, err := view.repositoryStorage(r.RepositoryDefinition, ""); err == nil { // it was checked when it was made
-			view.repos[r.Name] = &Repository{r.RepositoryDefinition, storage}
+			view.repos[r.Name] = &Repository{RepositoryDefinition: r.RepositoryDefinition, Storage: storage}
 		}
 	}
 	return view
