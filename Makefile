@@ -1,5 +1,5 @@
 # Every target is one command that can be typed as well; see README.md.
-.PHONY: demo test parts interop check fuzz bench soak
+.PHONY: demo test parts interop check fuzz bench soak memory
 
 demo: ## the main job, offline, in one process
 	go run ./cmd/lakeport demo
@@ -12,6 +12,9 @@ parts: ## the real servers that tests and demo start: packages, and .cache/parts
 
 interop: ## slow tests against other engines
 	./test.sh interop
+
+memory: ## how much memory loads and unloads of 5 GB take
+	./test.sh memory
 
 check: ## formatter and static analysis
 	./test.sh check

@@ -8,6 +8,7 @@
 #   ./test.sh parts      fetch the real servers that tests and demo start
 #   ./test.sh interop    slow tests against other engines, which it installs
 #   ./test.sh soak 30    pipes through so many stops; LAKEPORT_SOAK_SEED repeats one
+#   ./test.sh memory     how much memory loads of 5 GB take; 24 GB of disk
 #   ./test.sh fuzz 60s   every fuzz target for this long each
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -91,6 +92,9 @@ interop() {
     "$spark/bin/pip" install -q pyspark==3.5.9
   fi
   [ -d "$spark/jars" ] || mvn -q -B -f parts/spark/pom.xml dependency:copy-dependencies -DoutputDirectory="$spark/jars" -DincludeScope=runtime
+  for jar in iceberg-spark-runtime-3.5_2.12 iceberg-aws-bundle; do
+    [ -f "$spark/iceberg/$jar-1.12.0.jar" ] || mvn -q -B dependency:copy -Dartifact="org.apache.iceberg:$jar:1.12.0" -DoutputDirectory="$spark/iceberg"
+  done
   LAKEPORT_SPARK=$spark go test -count=1 -v -timeout 30m -run '^TestInterop' ./internal/e2e
 }
 
@@ -127,6 +131,7 @@ case ${1:-all} in
   parts) parts ;;
   interop) interop ;;
   soak) LAKEPORT_SOAK=${2:-30} go test -count=1 -v -timeout 60m -run '^TestPipesOutliveStops$' ./internal/e2e ;;
+  memory) LAKEPORT_LOADS=1 go test -count=1 -v -timeout 120m -run "^TestMemoryOfLoads$" ./internal/e2e ;;
   fuzz) fuzz "${2:-60s}" ;;
   all)
     setup

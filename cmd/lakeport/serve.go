@@ -45,6 +45,7 @@ type options struct {
 	drain                      time.Duration
 	doctor                     []string
 	roles                      string // --cluster-credentials
+	memory                     string
 }
 
 func (o *options) flags(cmd *cobra.Command, data string) {
@@ -57,6 +58,7 @@ func (o *options) flags(cmd *cobra.Command, data string) {
 	f.BoolVar(&o.sandbox, "sandbox", false, "start the AWS sandbox and use it for every AWS call")
 	f.StringVar(&o.world, "world", "", "world file of the sandbox, read where the data directory holds no world yet")
 	f.StringVar(&o.roles, "cluster-credentials", "", "URL that hands out sessions of the roles attached to the Redshift cluster that lakeport stands for; a path is the sandbox's, where /<region>/<account>/cluster/lakeport is the default")
+	f.StringVar(&o.memory, "memory", os.Getenv("LAKEPORT_MEMORY"), "most memory that the engine uses, such as 4GB, also LAKEPORT_MEMORY; empty: 80 % of the machine's")
 	f.DurationVar(&o.drain, "drain", drain, "how long a stop waits for statements under way before it cancels them")
 	f.StringSliceVar(&o.doctor, "doctor-profile", doctorProfiles(), "AWS profiles as which EXPLAIN ACCESS reads policies, one for each account, also LAKEPORT_DOCTOR_PROFILE; empty: the server's own identity")
 	f.BoolVar(&o.resetWorld, "reset-world", false, "forget the sandbox's identities and read --world again")

@@ -254,6 +254,7 @@ func (s *server) startSQL(ctx context.Context, o options, l, pgListener net.List
 	s.onClose(objects.Close)
 	db, err := engine.Open(engine.Options{
 		Path: filepath.Join(o.data, engine.Catalog+".duckdb"), Dirs: []string{objects.Mounts()}, Translate: objects.Translate, Setup: dialect.Setup(), Functions: dialect.Functions(), Macros: dialect.Macros(),
+		Memory: o.memory,
 	})
 	if err != nil {
 		return err

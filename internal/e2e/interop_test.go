@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"database/sql"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,20 +45,13 @@ func TestInteropHiveTablesOfSpark(t *testing.T) {
 	cmd := exec.Command(filepath.Join(spark, "bin", "python"), "testdata/interop/hive.py", m.URI, l.ready["aws"], key.AccessKeyID, key.SecretAccessKey,
 		filepath.Join(spark, "jars"), "testdata/interop/hive.sql")
 	cmd.Env = append(clean(os.Environ()), "SPARK_LOCAL_IP=127.0.0.1")
-	var complaints strings.Builder
-	cmd.Stderr = &complaints
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("Spark: %v\n%s", err, complaints.String())
+	answers := map[string]string{}
+	for _, x := range runSpark(t, cmd) {
+		answers[x.query] = x.answer
 	}
 	db := l.db()
 	l.exec(db, metastoreCatalog("hms", m.URI))
 	l.exec(db, "SET CATALOG hms")
-	answers := map[string]string{}
-	for _, part := range strings.Split("\n"+string(out), "\n-- ")[1:] {
-		query, answer, _ := strings.Cut(part, "\n")
-		answers[query] = strings.TrimSuffix(answer, "\n")
-	}
 	for query := range strings.Lines(string(queries)) {
 		query = strings.TrimSpace(query)
 		want, ok := answers[query]
@@ -66,4 +61,72 @@ func TestInteropHiveTablesOfSpark(t *testing.T) {
 		}
 		l.expectLines(db, query, want)
 	}
+}
+
+// A table bucket is shared between lakeport and Spark: both read back equal what
+// either wrote, deleted and changed there.
+func TestInteropTableBucketWithSpark(t *testing.T) {
+	spark := sparkHome(t)
+	l := newLab(t)
+	keys, warehouse := l.tableBucket(), home+":s3tablescatalog/lakehouse"
+	db := l.db()
+	db.SetMaxOpenConns(1)
+	l.exec(db, restCatalog("b", "https://glue."+region+".amazonaws.com/iceberg", `"iceberg.catalog.rest.sigv4-enabled" = "true"`, `"iceberg.catalog.rest.signing-name" = "glue"`,
+		fmt.Sprintf(`"iceberg.catalog.rest.access-key-id" = %q`, keys.AccessKeyID), fmt.Sprintf(`"iceberg.catalog.rest.secret-access-key" = %q`, keys.SecretAccessKey),
+		fmt.Sprintf(`"iceberg.catalog.warehouse" = %q`, warehouse)),
+		"CREATE DATABASE b.s3table_db", "CREATE TABLE b.s3table_db.taxis (trip_id bigint, trip_distance float, fare_amount double, store_and_fwd_flag string, vendor_id bigint) PARTITION BY (vendor_id)",
+		"INSERT INTO b.s3table_db.taxis VALUES (1000371, 1.8, 15.32, 'N', 1), (1000372, 2.5, 22.15, 'N', 2), (1000373, 0.9, 9.01, 'N', 2), (1000374, 8.4, 42.13, 'Y', 1)")
+	const script = "testdata/interop/iceberg.sql"
+	text, err := os.ReadFile(script)
+	l.must(nil, err)
+	var before []string // to the queries that stand before all changes
+	for statement := range strings.Lines(string(text)) {
+		if statement = strings.TrimSpace(statement); strings.HasPrefix(statement, "insert") {
+			break
+		} else if strings.HasPrefix(statement, "select") {
+			before = append(before, l.sorted(db, statement))
+		}
+	}
+	cmd := exec.Command(filepath.Join(spark, "bin", "python"), "testdata/interop/iceberg.py", l.ready["aws"], warehouse, filepath.Join(spark, "iceberg"), script)
+	cmd.Env = append(clean(os.Environ()), "SPARK_LOCAL_IP=127.0.0.1", "AWS_REGION="+region, "AWS_ACCESS_KEY_ID="+keys.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+keys.SecretAccessKey)
+	for i, x := range runSpark(t, cmd) {
+		got := ""
+		if i < len(before) {
+			got = before[i]
+		} else {
+			got = l.sorted(db, x.query)
+		}
+		if got != x.answer || x.answer == "" {
+			t.Errorf("%s\nlakeport %s\nSpark    %s", x.query, got, x.answer)
+		}
+	}
+}
+
+// sorted gives a query's sorted rows as text.
+func (l *lab) sorted(db *sql.DB, query string) string {
+	l.t.Helper()
+	got, err := lines(db, query)
+	if err != nil {
+		l.t.Errorf("%s\n%v", query, err)
+	}
+	return strings.Join(got, "\n")
+}
+
+// answered is a query and its rows by Spark, sorted.
+type answered struct{ query, answer string }
+
+// runSpark runs a script that prints "-- QUERY" before each answer.
+func runSpark(t *testing.T, cmd *exec.Cmd) (list []answered) {
+	t.Helper()
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("Spark: %v\n%s", err, complaints.String())
+	}
+	for _, part := range strings.Split("\n"+string(out), "\n-- ")[1:] {
+		query, answer, _ := strings.Cut(part, "\n")
+		list = append(list, answered{query, strings.TrimSuffix(answer, "\n")})
+	}
+	return list
 }

@@ -3,7 +3,7 @@
 // the paths, bodies and errors of that API. It stores nothing and decides
 // nothing.
 //
-// Metadata follows the Iceberg table specification (versions 1 and 2), the rest
+// Metadata follows the Iceberg table specification (versions 1 to 3), the rest
 // the REST catalog's OpenAPI document.
 package iceberg
 
@@ -23,7 +23,8 @@ type Metadata struct {
 	FormatVersion       int               `json:"format-version"`
 	TableUUID           string            `json:"table-uuid"`
 	Location            string            `json:"location"`
-	LastSequence        *int64            `json:"last-sequence-number,omitempty"` // version 2
+	LastSequence        *int64            `json:"last-sequence-number,omitempty"` // since version 2
+	NextRow             *int64            `json:"next-row-id,omitempty"`          // since version 3
 	LastUpdated         int64             `json:"last-updated-ms"`
 	LastColumnID        int               `json:"last-column-id"`
 	Schema              json.RawMessage   `json:"schema,omitempty"` // version 1
@@ -69,6 +70,19 @@ type MetadataEntry struct {
 // mainBranch is the branch whose head is the table's current snapshot.
 const mainBranch = "main"
 
+// newest is the newest format version, which S3 Tables has too.
+const newest = 3
+
+// complete makes what the format version has and those before it have not.
+func (m *Metadata) complete() {
+	if m.FormatVersion >= 2 && m.LastSequence == nil {
+		m.LastSequence = new(int64)
+	}
+	if m.FormatVersion >= 3 && m.NextRow == nil {
+		m.NextRow = new(int64)
+	}
+}
+
 // logMax is how many earlier metadata files are remembered unless the property
 // write.metadata.previous-versions-max says it.
 const logMax = 100
@@ -79,8 +93,8 @@ func Read(text []byte) (*Metadata, error) {
 	if err := json.Unmarshal(text, m); err != nil {
 		return nil, fmt.Errorf("read table metadata: %w", err)
 	}
-	if m.FormatVersion != 1 && m.FormatVersion != 2 {
-		return nil, fmt.Errorf("read table metadata: format version %d is neither 1 nor 2", m.FormatVersion)
+	if m.FormatVersion < 1 || m.FormatVersion > newest {
+		return nil, fmt.Errorf("read table metadata: format version %d is none of 1 to %d", m.FormatVersion, newest)
 	}
 	return m, nil
 }
@@ -124,14 +138,12 @@ func New(d *Definition, location string, now time.Time) (*Metadata, error) {
 	}
 	if v, ok := d.Properties["format-version"]; ok {
 		n, err := strconv.Atoi(v)
-		if err != nil || n != 1 && n != 2 {
-			return nil, fmt.Errorf("format-version %q: the sandbox has versions 1 and 2", v)
+		if err != nil || n < 1 || n > newest {
+			return nil, fmt.Errorf("format-version %q: the sandbox has versions 1 to %d", v, newest)
 		}
 		m.FormatVersion = n
 	}
-	if m.FormatVersion == 2 {
-		m.LastSequence = new(int64)
-	}
+	m.complete()
 	ids, err := m.firstSchema(d.Schema)
 	if err != nil {
 		return nil, err
@@ -149,7 +161,7 @@ func (m *Metadata) firstSchema(raw json.RawMessage) (map[int]int, error) {
 	if err := json.Unmarshal(raw, &s); err != nil || s.Fields == nil {
 		return nil, fmt.Errorf("schema: a struct with fields is wanted")
 	}
-	if err := s.check(); err != nil {
+	if err := s.check(m.FormatVersion); err != nil {
 		return nil, err
 	}
 	ids := map[int]int{}

@@ -82,18 +82,21 @@ func (t Type) MarshalJSON() ([]byte, error) {
 	return json.Marshal(n)
 }
 
-// primitives are the types of versions 1 and 2 ("Primitive Types").
+// primitives are the types of all versions ("Primitive Types"), newTypes those of
+// version 3 alone; variant and the geometries are not among the sandbox's.
 var primitives = regexp.MustCompile(`^(?:boolean|int|long|float|double|date|time|timestamp|timestamptz|string|uuid|binary|` +
 	`fixed\[ *[0-9]+ *\]|decimal\( *[0-9]+ *, *[0-9]+ *\))$`)
+
+var newTypes = regexp.MustCompile(`^(?:unknown|timestamp_ns|timestamptz_ns)$`)
 
 // depthMax bounds how deep types nest.
 const depthMax = 100
 
-func (s *Schema) check() error {
-	return checkFields(s.Fields, 0)
+func (s *Schema) check(version int) error {
+	return checkFields(s.Fields, version, 0)
 }
 
-func checkFields(fields []Field, depth int) error {
+func checkFields(fields []Field, version, depth int) error {
 	seen := map[string]bool{}
 	for i := range fields {
 		f := &fields[i]
@@ -101,30 +104,30 @@ func checkFields(fields []Field, depth int) error {
 			return fmt.Errorf("schema: the name %q of a field is empty or taken twice", f.Name)
 		}
 		seen[f.Name] = true
-		if err := f.Type.check(depth); err != nil {
+		if err := f.Type.check(version, depth); err != nil {
 			return fmt.Errorf("schema: field %s: %w", f.Name, err)
 		}
 	}
 	return nil
 }
 
-func (t *Type) check(depth int) error {
+func (t *Type) check(version, depth int) error {
 	switch {
 	case depth > depthMax:
 		return fmt.Errorf("types nest more than %d deep", depthMax)
 	case t.Name == "struct":
-		return checkFields(t.Fields, depth+1)
+		return checkFields(t.Fields, version, depth+1)
 	case t.Name == "list" && t.Element != nil:
-		return t.Element.check(depth + 1)
+		return t.Element.check(version, depth+1)
 	case t.Name == "map" && t.Key != nil && t.Value != nil:
-		if err := t.Key.check(depth + 1); err != nil {
+		if err := t.Key.check(version, depth+1); err != nil {
 			return err
 		}
-		return t.Value.check(depth + 1)
-	case primitives.MatchString(t.Name):
+		return t.Value.check(version, depth+1)
+	case primitives.MatchString(t.Name), version >= 3 && newTypes.MatchString(t.Name):
 		return nil
 	}
-	return fmt.Errorf("%q is no type of format versions 1 and 2", t.Name)
+	return fmt.Errorf("%q is no type of format version %d", t.Name, version)
 }
 
 // renumber assigns ids from *last+1: the fields of a struct first, then what is

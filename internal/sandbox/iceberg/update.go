@@ -163,16 +163,14 @@ var changes = map[string]change{
 		return nil
 	},
 	"upgrade-format-version": func(m *Metadata, u *update, _ json.RawMessage, _ *added, _ time.Time) error {
-		switch {
-		case u.FormatVersion == m.FormatVersion:
-		case u.FormatVersion == 2:
-			m.FormatVersion, m.Schema, m.Spec = 2, nil, nil
-			if m.LastSequence == nil {
-				m.LastSequence = new(int64)
-			}
-		default:
-			return fmt.Errorf("version %d cannot become version %d: the sandbox has versions 1 and 2", m.FormatVersion, u.FormatVersion)
+		if u.FormatVersion < m.FormatVersion || u.FormatVersion > newest {
+			return fmt.Errorf("version %d cannot become version %d: the sandbox has versions 1 to %d", m.FormatVersion, u.FormatVersion, newest)
 		}
+		if u.FormatVersion > 1 {
+			m.Schema, m.Spec = nil, nil
+		}
+		m.FormatVersion = u.FormatVersion
+		m.complete()
 		return nil
 	},
 	"add-schema":             addSchema,
@@ -315,7 +313,7 @@ func addSchema(m *Metadata, u *update, _ json.RawMessage, last *added, _ time.Ti
 	if err := json.Unmarshal(u.Schema, &s); err != nil || s.Fields == nil {
 		return fmt.Errorf("a struct with fields is wanted")
 	}
-	if err := s.check(); err != nil {
+	if err := s.check(m.FormatVersion); err != nil {
 		return err
 	}
 	s.Type = "struct"
@@ -409,6 +407,8 @@ func addSnapshot(m *Metadata, u *update, _ json.RawMessage, _ *added, _ time.Tim
 		Sequence int64  `json:"sequence-number"`
 		Time     int64  `json:"timestamp-ms"`
 		List     string `json:"manifest-list"`
+		FirstRow *int64 `json:"first-row-id"`
+		Added    *int64 `json:"added-rows"`
 	}
 	if err := json.Unmarshal(u.Snapshot, &s); err != nil {
 		return err
@@ -419,14 +419,23 @@ func addSnapshot(m *Metadata, u *update, _ json.RawMessage, _ *added, _ time.Tim
 	if _, ok := m.snapshot(*s.ID); ok {
 		return fmt.Errorf("snapshot %d is there already", *s.ID)
 	}
-	if m.FormatVersion == 2 {
+	if m.FormatVersion >= 2 {
 		if s.List == "" {
-			return fmt.Errorf("a snapshot of version 2 has a manifest-list")
+			return fmt.Errorf("a snapshot of version %d has a manifest-list", m.FormatVersion)
 		}
 		if s.Sequence <= *m.LastSequence && s.Parent != nil {
 			return fmt.Errorf("Cannot add snapshot with sequence number %d older than last sequence number %d", s.Sequence, *m.LastSequence)
 		}
 		*m.LastSequence = max(*m.LastSequence, s.Sequence)
+	}
+	if m.FormatVersion >= 3 { // "Row Lineage"
+		switch {
+		case s.FirstRow == nil || s.Added == nil || *s.Added < 0:
+			return fmt.Errorf("a snapshot of version 3 has a first-row-id and added-rows")
+		case *s.FirstRow < *m.NextRow:
+			return fmt.Errorf("Cannot add a snapshot, first-row-id is behind table next-row-id: %d < %d", *s.FirstRow, *m.NextRow)
+		}
+		*m.NextRow += *s.Added
 	}
 	m.Snapshots = append(m.Snapshots, u.Snapshot)
 	return nil

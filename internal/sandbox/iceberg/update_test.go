@@ -38,6 +38,7 @@ const snapshot = `{"action": "add-snapshot", "snapshot": {"snapshot-id": 9007199
 
 func TestCommitsChangeMetadataOrAreRefused(t *testing.T) {
 	v1 := strings.Replace(twoColumns, `"name": "t"`, `"name": "t", "properties": {"format-version": "1"}`, 1)
+	v3 := strings.Replace(twoColumns, `"name": "t"`, `"name": "t", "properties": {"format-version": "3"}`, 1)
 	for _, c := range []struct{ name, table, requirements, updates, want, err string }{
 		{"a large snapshot id stays exact", twoColumns, "", snapshot + `, {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": 9007199254740993}`,
 			`"current-snapshot-id":9007199254740993`, ""},
@@ -46,7 +47,13 @@ func TestCommitsChangeMetadataOrAreRefused(t *testing.T) {
 			 {"action": "set-current-schema", "schema-id": -1}`, `"last-column-id":3`, ""},
 		{"version 1 names its schema and spec", v1, "", "", `"partition-spec":[]`, ""},
 		{"version 1 becomes 2", v1, "", `{"action": "upgrade-format-version", "format-version": 2}`, `"last-sequence-number":0`, ""},
-		{"version 3 is refused", twoColumns, "", `{"action": "upgrade-format-version", "format-version": 3}`, "", "version 2 cannot become version 3"},
+		{"version 2 becomes 3", twoColumns, "", `{"action": "upgrade-format-version", "format-version": 3}`, `"next-row-id":0`, ""},
+		{"version 4 is refused", twoColumns, "", `{"action": "upgrade-format-version", "format-version": 4}`, "", "version 2 cannot become version 4"},
+		{"no version goes back", twoColumns, "", `{"action": "upgrade-format-version", "format-version": 1}`, "", "version 2 cannot become version 1"},
+		{"rows of version 3 are numbered", v3, "", strings.Replace(snapshot, `"manifest-list"`, `"first-row-id": 0, "added-rows": 7, "manifest-list"`, 1), `"next-row-id":7`, ""},
+		{"a row's number is needed", v3, "", snapshot, "", "has a first-row-id and added-rows"},
+		{"a type of version 3", strings.Replace(v3, `"long"`, `"timestamp_ns"`, 1), "", "", `"timestamp_ns"`, ""},
+		{"a type of version 3 before it", strings.Replace(twoColumns, `"long"`, `"timestamp_ns"`, 1), "", "", "", `"timestamp_ns" is no type of format version 2`},
 		{"a properties' reserved one is none", v1, "", "", `"properties":{}`, ""},
 		{"an unknown update is refused", twoColumns, "", `{"action": "add-encryption-key"}`, "", `does not make the update "add-encryption-key"`},
 		{"an unknown requirement is refused", twoColumns, `{"type": "assert-view-uuid"}`, "", "", `requirement "assert-view-uuid"`},
