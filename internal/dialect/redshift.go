@@ -375,7 +375,7 @@ func (w *writer) redshiftWord(i, end int) int {
 }
 
 // bareWords are functions of the session that stand without parentheses.
-var bareWords = set("current_user session_user user current_catalog current_schema sysdate current_role")
+var bareWords = set("current_user current_user_id session_user user current_catalog current_schema sysdate current_role")
 
 func (w *writer) redshiftOperator(i, end int) int {
 	switch {

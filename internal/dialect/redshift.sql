@@ -37,6 +37,56 @@ CREATE MACRO @regexp_replace(s, p) AS regexp_replace(s, p, '', 'g'), (s, p, r) A
 CREATE MACRO @regexp_count(s, p) AS len(regexp_extract_all(s, p));
 CREATE MACRO @pg_last_query_id() AS -1;
 
+CREATE MACRO @trunc(x TIMESTAMP) AS CAST(x AS DATE), (x) AS trunc(x), (x, n) AS trunc(x, n);
+CREATE MACRO @months_between(a, b) AS CASE
+  WHEN day(CAST(a AS TIMESTAMP)) = day(CAST(b AS TIMESTAMP)) OR (CAST(a AS DATE) = last_day(CAST(a AS DATE)) AND CAST(b AS DATE) = last_day(CAST(b AS DATE)))
+  THEN CAST((year(CAST(a AS TIMESTAMP)) - year(CAST(b AS TIMESTAMP))) * 12 + month(CAST(a AS TIMESTAMP)) - month(CAST(b AS TIMESTAMP)) AS DOUBLE)
+  ELSE (year(CAST(a AS TIMESTAMP)) - year(CAST(b AS TIMESTAMP))) * 12 + month(CAST(a AS TIMESTAMP)) - month(CAST(b AS TIMESTAMP))
+    + (day(CAST(a AS TIMESTAMP)) - day(CAST(b AS TIMESTAMP))) / 31
+    + (epoch_us(CAST(a AS TIMESTAMP)) % 86400000000 - epoch_us(CAST(b AS TIMESTAMP)) % 86400000000) / 2678400000000 END;
+CREATE MACRO @weekday(name) AS CASE lower(left(name, 2)) WHEN 'mo' THEN 1 WHEN 'tu' THEN 2 WHEN 'we' THEN 3 WHEN 'th' THEN 4 WHEN 'fr' THEN 5 WHEN 'sa' THEN 6 WHEN 'su' THEN 7
+  ELSE CASE lower(name) WHEN 'm' THEN 1 WHEN 'w' THEN 3 WHEN 'f' THEN 5 ELSE error('next_day does not know the day ' || name) END END;
+CREATE MACRO @next_day(x, name) AS CAST(CAST(x AS DATE) + CAST((@weekday(name) - isodow(CAST(x AS DATE)) + 6) % 7 + 1 AS INTEGER) AS DATE);
+CREATE MACRO @convert_timezone(zone, t) AS timezone(zone, timezone('UTC', CAST(t AS TIMESTAMP))),
+  (source, zone, t) AS timezone(zone, timezone(source, CAST(t AS TIMESTAMP)));
+CREATE MACRO @compared(a, b) AS CASE WHEN a < b THEN -1 WHEN a = b THEN 0 WHEN a > b THEN 1 END;
+CREATE MACRO @date_cmp(a, b) AS @compared(CAST(a AS DATE), CAST(b AS DATE));
+CREATE MACRO @timestamp_cmp(a, b) AS @compared(CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP));
+CREATE MACRO @date_cmp_timestamp(a, b) AS @compared(CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP));
+CREATE MACRO @timestamp_cmp_date(a, b) AS @compared(CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP));
+CREATE MACRO @bpcharcmp(a, b) AS @compared(rtrim(a), rtrim(b));
+CREATE MACRO @timeofday() AS strftime(now(), '%a %b %d %H:%M:%S.%f %Y %Z');
+CREATE MACRO @dlog1(x) AS ln(x);
+CREATE MACRO @dlog10(x) AS log10(x);
+CREATE MACRO @dexp(x) AS exp(CAST(x AS DOUBLE));
+CREATE MACRO @textlen(s) AS length(s);
+CREATE MACRO @initcap(s) AS array_to_string(list_transform(regexp_extract_all(s, '[\p{L}\p{N}]+|[^\p{L}\p{N}]+'), lambda w: upper(w[1]) || lower(w[2:])), '');
+CREATE MACRO @func_sha1(s) AS sha1(s);
+CREATE MACRO @sha2(s, bits) AS starrocks_sha2(s, CAST(bits AS BIGINT));
+CREATE MACRO @crc32(s) AS printf('%08x', starrocks_crc32(s));
+CREATE MACRO @regexp_instr(s, p) AS CASE WHEN s IS NOT NULL AND p IS NOT NULL THEN CASE WHEN regexp_matches(s, p) THEN length(regexp_extract(s, '(?s)^(.*?)(?:' || p || ')', 1)) + 1 ELSE 0 END END,
+  (s, p, start) AS CASE WHEN s IS NOT NULL AND p IS NOT NULL THEN CASE WHEN regexp_matches(substr(s, start), p) THEN length(regexp_extract(substr(s, start), '(?s)^(.*?)(?:' || p || ')', 1)) + start ELSE 0 END END;
+CREATE MACRO @json_at(s, keys, lax) AS CASE WHEN s IS NULL OR json_valid(s) THEN json_extract_string(s, '$' || array_to_string(list_transform(keys, lambda k: '."' || replace(k, '"', '\"') || '"'), ''))
+  WHEN NOT lax THEN error('JSON parsing error: invalid json object ' || s) END;
+CREATE MACRO @json_item(s, n, lax) AS CASE WHEN s IS NULL OR json_valid(s) THEN json_extract_string(s, '$[' || CAST(n AS VARCHAR) || ']')
+  WHEN NOT lax THEN error('JSON parsing error: invalid json array object ' || s) END;
+CREATE MACRO @json_extract_array_element_text(s, n) AS @json_item(s, n, false), (s, n, lax) AS @json_item(s, n, lax);
+CREATE MACRO @can_json_parse(s) AS json_valid(s);
+CREATE MACRO @get_array_length(x) AS CASE WHEN json_type(x) = 'ARRAY' THEN json_array_length(x) END;
+CREATE MACRO @json_serialize(x) AS CAST(x AS VARCHAR);
+CREATE MACRO @json_typeof(x) AS CASE json_type(x) WHEN 'VARCHAR' THEN 'string' WHEN 'UBIGINT' THEN 'number' WHEN 'BIGINT' THEN 'number' WHEN 'DOUBLE' THEN 'number' WHEN 'HUGEINT' THEN 'number' ELSE lower(json_type(x)) END;
+CREATE MACRO @is_array(x) AS json_type(x) = 'ARRAY';
+CREATE MACRO @is_object(x) AS json_type(x) = 'OBJECT';
+CREATE MACRO @is_varchar(x) AS json_type(x) = 'VARCHAR';
+CREATE MACRO @is_boolean(x) AS json_type(x) = 'BOOLEAN';
+CREATE MACRO @split_to_array(s) AS to_json(string_split(s, ',')), (s, d) AS to_json(string_split(s, d));
+
+-- Templates. Numbers come to them as their decimal text.
+CREATE MACRO @to_char(x TIMESTAMP, f) AS redshift_to_char_time(x, f), (x TIMESTAMPTZ, f) AS redshift_to_char_time(CAST(x AS TIMESTAMP), f), (x DATE, f) AS redshift_to_char_time(CAST(x AS TIMESTAMP), f),
+  (x VARCHAR, f) AS redshift_to_char_time(CAST(x AS TIMESTAMP), f), (x, f) AS redshift_to_char_number(CAST(x AS VARCHAR), f);
+CREATE MACRO @to_date(s, f) AS CAST(redshift_parse_time(s, f) AS DATE), (s, f, strict) AS CAST(CASE WHEN strict THEN redshift_parse_strict(s, f) ELSE redshift_parse_time(s, f) END AS DATE);
+CREATE MACRO @to_timestamp(s, f) AS CAST(redshift_parse_strict(s, f) AS TIMESTAMPTZ), (s, f, strict) AS CAST(CASE WHEN strict THEN redshift_parse_strict(s, f) ELSE redshift_parse_time(s, f) END AS TIMESTAMPTZ);
+
 -- PostgreSQL's functions about its catalog. There is one user, and it may do all.
 CREATE MACRO @pg_get_userbyid(x) AS 'root';
 CREATE MACRO @pg_encoding_to_char(x) AS 'UTF8';
@@ -44,7 +94,6 @@ CREATE MACRO @shobj_description(x, c) AS CAST(NULL AS VARCHAR);
 CREATE MACRO @pg_get_expr(x, r) AS x, (x, r, p) AS x;
 CREATE MACRO @pg_get_indexdef(x) AS CAST(NULL AS VARCHAR), (x, n, p) AS CAST(NULL AS VARCHAR);
 CREATE MACRO @pg_get_constraintdef(x) AS CAST(NULL AS VARCHAR), (x, p) AS CAST(NULL AS VARCHAR);
-CREATE MACRO @pg_get_viewdef(x) AS CAST(NULL AS VARCHAR), (x, p) AS CAST(NULL AS VARCHAR);
 CREATE MACRO @pg_get_triggerdef(x) AS CAST(NULL AS VARCHAR), (x, p) AS CAST(NULL AS VARCHAR);
 CREATE MACRO @pg_get_ruledef(x) AS CAST(NULL AS VARCHAR), (x, p) AS CAST(NULL AS VARCHAR);
 CREATE MACRO @pg_get_function_result(x) AS CAST(NULL AS VARCHAR);

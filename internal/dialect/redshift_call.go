@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"fmt"
 	"strings"
 
 	"lakeport/internal/lake"
@@ -73,6 +74,21 @@ func (w *writer) redshiftCall(i int, name string) int {
 		w.inner(from, stop)
 		w.put(stop, ")")
 		return stop + 1
+	case name == "pg_get_viewdef" && len(args) > 0:
+		w.put(i, "(SELECT v.definition FROM pg_catalog.pg_class AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.relnamespace "+
+			"JOIN pg_catalog.pg_views AS v ON v.schemaname = n.nspname AND v.viewname = o.relname WHERE o.oid = (")
+		w.inner(args[0].from, args[0].to)
+		w.put(stop, "))")
+		return stop + 1
+	case name == "json_extract_path_text" && len(args) > 1:
+		return w.jsonPath(i, args)
+	case (name == "array" && !w.is(i+2, "SELECT") || name == "object") && len(args) > 0:
+		w.put(i, "json_"+name)
+		return i + 1
+	case name == "to_number" && len(args) == 2:
+		return w.toNumber(i, args)
+	case name == "ratio_to_report" && len(args) == 1 && w.is(stop+1, "OVER"):
+		return w.ratio(i, args[0])
 	case name == "json_parse" && len(args) == 1:
 		w.put(i, "CAST(")
 		w.inner(args[0].from, args[0].to)
@@ -99,6 +115,59 @@ func (w *writer) redshiftCall(i int, name string) int {
 	}
 	w.put(i, to)
 	return i + 1
+}
+
+// jsonPath writes json_extract_path_text(s, key, .. [, null_if_invalid]).
+func (w *writer) jsonPath(i int, args []arg) int {
+	lax := "false"
+	if last := args[len(args)-1]; last.to == last.from+1 && w.is(last.from, "TRUE", "FALSE") {
+		lax, args = strings.ToLower(w.toks[last.from].Text), args[:len(args)-1]
+	}
+	w.put(i, redshiftMacro("json_at")+"(CAST(")
+	w.inner(args[0].from, args[0].to)
+	w.put(i, " AS VARCHAR), [")
+	for n, key := range args[1:] {
+		if n > 0 {
+			w.put(key.from, ", ")
+		}
+		w.inner(key.from, key.to)
+	}
+	w.put(w.match[i+1], "], "+lax+")")
+	return w.match[i+1] + 1
+}
+
+// toNumber writes to_number, whose template tells the type of the result.
+func (w *writer) toNumber(i int, args []arg) int {
+	template := args[1]
+	if template.to != template.from+1 || w.kind(template.from) != syntax.String {
+		w.fail(sqlerr.Unsupported, template.from, "a template of TO_NUMBER that is no string is not built yet")
+		return w.match[i+1] + 1
+	}
+	t, err := parseNumberTemplate(w.toks[template.from].Value())
+	if err != nil {
+		w.fail(sqlerr.Unsupported, template.from, "%v", err)
+		return w.match[i+1] + 1
+	}
+	w.put(i, "CAST(redshift_to_number(")
+	w.inner(args[0].from, args[0].to)
+	w.put(i, ", "+lake.QuoteString(w.toks[template.from].Value())+fmt.Sprintf(") AS DECIMAL(%d, %d))", min(max(t.before+t.after, 1), 38), t.after))
+	return w.match[i+1] + 1
+}
+
+// ratio writes ratio_to_report(x) OVER (..): x by the sum of all.
+func (w *writer) ratio(i int, x arg) int {
+	end := w.match[i+1] + 3
+	if w.is(end-1, "(") {
+		end = w.match[end-1] + 1
+	}
+	w.put(i, "(CAST(")
+	w.inner(x.from, x.to)
+	w.put(i, " AS DOUBLE) / nullif(sum(")
+	w.inner(x.from, x.to)
+	w.put(i, ")")
+	w.span(w.match[i+1]+1, end)
+	w.put(end, ", 0))")
+	return end
 }
 
 func (w *writer) sessionFunction(i int, name string) (string, bool) {

@@ -11,9 +11,9 @@ import (
 // goPrefix begins the engine's names of functions written in Go.
 const goPrefix = "starrocks_"
 
-// Functions gives StarRocks' functions that are computed in Go, because SQL
-// cannot say them well. Their names begin with starrocks_.
-func Functions() []lake.Function { return slices.Clone(functions) }
+// Functions gives the functions that are computed in Go, because SQL cannot say
+// them well. Their names begin with starrocks_ or redshift_.
+func Functions() []lake.Function { return slices.Concat(functions, templates) }
 
 var (
 	text      = lake.Type{Kind: lake.Varchar}
@@ -40,6 +40,15 @@ var functions = []lake.Function{
 	{Name: "str_to_jodatime", Params: []lake.Type{text, text}, Result: lake.Timestamp, Call: callParseJoda},
 	{Name: "convert_tz", Params: []lake.Type{timestamp, text, text}, Result: lake.Timestamp, Call: callConvertZone},
 	{Name: "window_funnel", Params: []lake.Type{bigint, bigint, bigints, bigints}, Result: lake.Integer, Call: callFunnel},
+}
+
+// templates are Redshift's, called by its macros.
+var templates = []lake.Function{
+	{Name: "redshift_to_char_time", Params: []lake.Type{timestamp, text}, Result: lake.Varchar, Call: callToCharTime},
+	{Name: "redshift_to_char_number", Params: []lake.Type{text, text}, Result: lake.Varchar, Call: callToCharNumber},
+	{Name: "redshift_parse_time", Params: []lake.Type{text, text}, Result: lake.Timestamp, Call: callParseTemplate},
+	{Name: "redshift_parse_strict", Params: []lake.Type{text, text}, Result: lake.Timestamp, Call: callParseStrict},
+	{Name: "redshift_to_number", Params: []lake.Type{text, text}, Result: lake.Varchar, Call: callToNumber},
 }
 
 // goNames are functions that a query may call by name, and what they take.

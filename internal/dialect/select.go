@@ -125,7 +125,7 @@ func (w *writer) unnamed(i, end int) bool {
 		}
 	}
 	if isName {
-		return false
+		return w.redshift != nil && end == i+1 && bareWords[strings.ToLower(w.toks[i].Text)]
 	}
 	switch w.kind(end - 1) {
 	case syntax.String:

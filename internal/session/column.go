@@ -55,7 +55,7 @@ func (c *session) column(ctx context.Context, col syntax.ColumnDef, text string)
 	}
 	switch {
 	case col.AutoIncrement:
-		if t.Kind != lake.BigInt {
+		if t.Kind != lake.BigInt && (c.pg == nil || t.Kind != lake.Integer) { // Redshift's IDENTITY may be an INT too
 			return said, sqlerr.New(sqlerr.Invalid, "The AUTO_INCREMENT column must be BIGINT").WithPos(text, int(col.Type.Pos))
 		}
 		said.NotNull = true

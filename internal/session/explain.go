@@ -36,7 +36,11 @@ func (c *session) explain(ctx context.Context, st *syntax.Explain, text string, 
 		return q.locate(p.explain(ctx, err), text)
 	}
 	defer rows.Close()
-	r := relation{columns: []lake.Column{{Name: "Explain String", Type: lake.Type{Kind: lake.Varchar}}}}
+	heading := "Explain String"
+	if c.pg != nil {
+		heading = "QUERY PLAN"
+	}
+	r := relation{columns: []lake.Column{{Name: heading, Type: lake.Type{Kind: lake.Varchar}}}}
 	if head != "" {
 		r.add(head)
 	}
