@@ -17,6 +17,7 @@ import (
 
 	"lakeport/internal/blob"
 	"lakeport/internal/blob/blobtest"
+	"lakeport/internal/iam"
 )
 
 func TestKeysAreBytes(t *testing.T) {
@@ -220,5 +221,34 @@ func TestReadMovesOnAsTheEngineExpects(t *testing.T) {
 	}
 	if n, err := blobtest.Pread(fd, make([]byte, 10), int64(len(data))+3); n != 0 || err != nil {
 		t.Errorf("beyond the end: %d, %v", n, err)
+	}
+}
+
+// Who watches is told of writes, as to a directory and a star, and none is made.
+func TestWatchedWritesAreToldAndNotMade(t *testing.T) {
+	w := newWorld(t, blob.Options{})
+	w.put("d/old", []byte("x"))
+	var told []string
+	c := w.store.Client(aws.Config{Region: "eu-west-1", BaseEndpoint: aws.String(w.URL), Credentials: w.keys}, blob.ClientOptions{Identity: "watched", PathStyle: true,
+		Asking: func(r iam.Request) { told = append(told, r.Action+" "+r.Resource.ARN) }})
+	before, _, _ := w.counts()
+	o, err := c.Put(t.Context(), "s3://b/d/sub/new-name", strings.NewReader("four"))
+	if err != nil || o.Size != 4 || o.Key != "d/sub/new-name" {
+		t.Errorf("put gave %+v, %v", o, err)
+	}
+	if _, err := c.PutEncrypted(t.Context(), "s3://b/top", strings.NewReader(""), blob.Encryption{KMSKey: "k"}); err != nil {
+		t.Error(err)
+	}
+	if err := c.Delete(t.Context(), "s3://b/d/old"); err != nil {
+		t.Error(err)
+	}
+	if after, _, _ := w.counts(); after != before {
+		t.Errorf("%d requests were sent", after-before)
+	}
+	if want := []string{"s3:PutObject arn:aws:s3:::b/d/sub/*", "s3:PutObject arn:aws:s3:::b/*", "s3:DeleteObject arn:aws:s3:::b/d/old"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	if _, err := w.c.Head(t.Context(), "s3://b/d/old"); err != nil {
+		t.Errorf("what was there: %v", err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/lakeformation/types"
+
 	"lakeport/internal/iam"
 )
 
@@ -75,6 +77,91 @@ func TestFixesAreValidPolicies(t *testing.T) {
 	for _, f := range fixes {
 		if _, err := iam.Parse([]byte(f.Policy)); err != nil {
 			t.Errorf("%s: %v", f.Policy, err)
+		}
+	}
+}
+
+// Of names that are made as a statement runs, only what holds for all of them is
+// told.
+func TestWhatHangsOnMadeNamesIsUnknown(t *testing.T) {
+	const all, parquet, value = "arn:aws:s3:::b/d/*", "arn:aws:s3:::b/d/*.parquet", "arn:aws:s3:::b/${aws:username}/*"
+	for _, c := range []struct {
+		allow, deny string // resources
+		want        iam.Effect
+		hangs       bool
+	}{
+		{all, "", iam.Allow, false},
+		{"*", "arn:aws:s3:::b/e/*", iam.Allow, false},
+		{parquet, "", iam.ImplicitDeny, true},
+		{"arn:aws:s3:::b/d/x?", "", iam.ImplicitDeny, true},
+		{"arn:aws:s3:::b/d/?", "", iam.Allow, true},
+		{"arn:aws:s3:::b/e/*", "", iam.ImplicitDeny, false},
+		{"arn:aws:s3:::c/*", "", iam.ImplicitDeny, false},
+		{all, parquet, iam.Allow, true},
+		{all, "arn:aws:s3:::b/d/sub/*", iam.Allow, true},
+		{all, "arn:aws:s3:::b/*", iam.ExplicitDeny, false},
+		{all, value, iam.Allow, true},
+		{value, "", iam.ImplicitDeny, true},
+	} {
+		text := `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:Put*", "Resource": "` + c.allow + `"}`
+		if c.deny != "" {
+			text += `, {"Effect": "Deny", "NotAction": "s3:Get*", "Resource": "` + c.deny + `"}`
+		}
+		doc, err := iam.Parse([]byte(text + "]}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := iam.Policies{Identity: []iam.Policy{{Kind: iam.IdentityPolicy, Document: doc}}}
+		r := iam.Request{Principal: iam.Principal{Kind: iam.Role, Account: "1", RoleARN: "arn:aws:iam::1:role/r"}, Action: "s3:PutObject",
+			Resource: iam.Resource{ARN: "arn:aws:s3:::b/d/*", Account: "1"}, Context: iam.Context{}}
+		d := iam.Compile(p).Explain(&r)
+		if got := d.Effect != iam.ExplicitDeny && hangsOnName(&p, &r, d); d.Effect != c.want || got != c.hangs {
+			t.Errorf("allowed on %s and denied on %q: %v, hangs on the name %v; want %v, %v", c.allow, c.deny, d.Effect, got, c.want, c.hangs)
+		}
+	}
+}
+
+// What a grant gives: its object, the tables that a star stands for, and to see
+// what the object lies in.
+func TestGrantsGiveWhatTheyName(t *testing.T) {
+	const cat = "1:s3tablescatalog/b"
+	catalog, db, table, wild := object{cat, "", ""}, object{cat, "d", ""}, object{cat, "d", "t"}, object{cat, "d", "*"}
+	for _, c := range []struct {
+		on         object
+		held, want types.Permission
+		of         object
+		gives      bool
+	}{
+		{table, types.PermissionSelect, types.PermissionSelect, table, true},
+		{table, types.PermissionSelect, types.PermissionInsert, table, false},
+		{table, types.PermissionAll, types.PermissionAlter, table, true},
+		{wild, types.PermissionAll, types.PermissionInsert, table, true},
+		{wild, types.PermissionAll, types.PermissionInsert, object{cat, "e", "t"}, false},
+		{table, types.PermissionSelect, types.PermissionDescribe, db, true},
+		{table, types.PermissionSelect, types.PermissionDescribe, catalog, true},
+		{table, types.PermissionSelect, types.PermissionDescribe, object{cat, "d", "u"}, false},
+		{db, types.PermissionAll, types.PermissionSelect, table, false},
+		{db, types.PermissionAll, types.PermissionCreateTable, db, true},
+		{catalog, types.PermissionSuperUser, types.PermissionDrop, table, true},
+		{catalog, types.PermissionAll, types.PermissionSelect, table, false},
+		{object{"2:s3tablescatalog/b", "d", "t"}, types.PermissionSelect, types.PermissionSelect, table, false},
+	} {
+		g := grant{who: "arn:aws:iam::1:user/u", on: c.on, permissions: []types.Permission{c.held}}
+		if got := g.gives(c.want, c.of); got != c.gives {
+			t.Errorf("%s on %v gives %s on %v: %v, want %v", c.held, c.on, c.want, c.of, got, c.gives)
+		}
+		if g.odd = true; g.gives(c.want, c.of) {
+			t.Errorf("%s on %v by tag gives %s on %v", c.held, c.on, c.want, c.of)
+		}
+	}
+	for who, want := range map[string]bool{"arn:aws:iam::1:user/u": true, "arn:aws:iam::1:user/v": false, "IAM_ALLOWED_PRINCIPALS": true, "1:IAMPrincipals": true, "2:IAMPrincipals": false} {
+		if g := (grant{who: who}); g.holds("arn:aws:iam::1:user/u") != want {
+			t.Errorf("user u holds a grant to %s: %v, want %v", who, !want, want)
+		}
+	}
+	for arn, want := range map[string]object{"arn:aws:glue:r:1:catalog/s3tablescatalog/b": catalog, "arn:aws:glue:r:1:database/s3tablescatalog/b/d": db, "arn:aws:glue:r:1:table/s3tablescatalog/b/d/t": table} {
+		if got := objectOf(arn); got != want {
+			t.Errorf("%s is %v, want %v", arn, got, want)
 		}
 	}
 }

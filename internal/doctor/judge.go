@@ -127,6 +127,8 @@ func (e *Exam) judgeAs(ctx context.Context, who caller, s awsauth.Spec, n int, r
 		step.Reason = ev.unread
 	case unsettled != "":
 		step.Reason = "it hangs on " + unsettled
+	case hangsOnName(&ev.policies, &ev.request, decision):
+		step.Reason = "it hangs on the names that are made as the statement runs, which policies tell apart"
 	case decision.Effect == iam.Allow:
 		step.Answer, step.Reason = Allowed, reason(decision, &ev.request)
 	default:

@@ -178,3 +178,47 @@ func TestAnswersThatAreNoSuccess(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Who watches is told of every call; those that would change something are told
+// and not made.
+func TestChangesAreToldAndNotMade(t *testing.T) {
+	s := iceresttest.New(t, "s3://b/wh")
+	made := icerest.New(icerest.Options{URI: s.URL})
+	must(t, made.CreateDatabase(t.Context(), &metastore.Database{Name: "d"}))
+	_, err := made.CreateTable(t.Context(), "d", icerest.Definition{Name: "t"})
+	must(t, err)
+	s.Lock()
+	s.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet {
+			t.Errorf("%s %s is sent", r.Method, r.URL)
+		}
+		return false
+	}
+	s.Unlock()
+	var told []icerest.Operation
+	c := icerest.New(icerest.Options{URI: s.URL, Asking: func(c icerest.Call) { told = append(told, c.Operation) }})
+	must(t, c.CreateDatabase(t.Context(), &metastore.Database{Name: "e"}))
+	_, err = c.Databases(t.Context())
+	must(t, err)
+	_, err = c.Database(t.Context(), "d")
+	must(t, err)
+	_, err = c.Tables(t.Context(), "d")
+	must(t, err)
+	_, err = c.CreateTable(t.Context(), "d", icerest.Definition{Name: "u"})
+	must(t, err)
+	_, err = c.Load(t.Context(), "d", "t")
+	must(t, err)
+	outcome, err := c.Commit(t.Context(), "d", "t", []any{}, []any{})
+	if must(t, err); outcome != lake.Committed {
+		t.Errorf("got %v", outcome)
+	}
+	must(t, c.DropTable(t.Context(), "d", "t", true))
+	must(t, c.DropDatabase(t.Context(), "d"))
+	if want := []icerest.Operation{icerest.GetConfig, icerest.CreateNamespace, icerest.ListNamespaces, icerest.LoadNamespace, icerest.ListTables, icerest.CreateTable, icerest.LoadTable,
+		icerest.CommitTable, icerest.DropTable, icerest.DropNamespace}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+	if names, err := made.Databases(t.Context()); err != nil || !slices.Equal(names, []string{"d"}) {
+		t.Errorf("got %q, %v, want what was there", names, err)
+	}
+}
