@@ -209,7 +209,8 @@ func TestExplainAccessForetellsTheCalls(t *testing.T) {
 			}
 		}
 		t.Run(c.name, foretells(func(*testing.T) *conformanceCase { return &c }))
-		if !strings.Contains(c.sections["world"], "\nhive ") { // a metastore takes long to start, and knows no names of AWS
+		// A metastore takes long to start, and knows no names of AWS; the pipes are all one.
+		if !strings.Contains(c.sections["world"], "\nhive ") && (c.sections["pipe"] == "" || c.name == "pipes-policy-connect") {
 			t.Run(c.name+" elsewhere", foretells(c.permuted))
 		}
 	}
