@@ -75,6 +75,7 @@ func runDemo(cmd *cobra.Command, chapters []string, o options, exit bool) error 
 	var total demo.Tally
 	for i, chapter := range chapters {
 		own := o
+		do.Later = i > 0
 		if o.data != "" && len(chapters) > 1 {
 			own.data = filepath.Join(o.data, chapter)
 		}

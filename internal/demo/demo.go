@@ -22,6 +22,7 @@ type Options struct {
 	Trust    string // the URL of the certificates that databases of RDS show
 	Dir      string // scratch directory for files
 	Started  time.Time
+	Later    bool // a chapter was told before this one
 	Out      io.Writer
 	Terminal bool // colours, and lines that rewrite themselves
 	Width    int  // columns of the terminal
@@ -79,7 +80,7 @@ type story struct {
 // Run tells a chapter on a server whose data directory was empty, and counts
 // what it told of the chapter's page.
 func Run(ctx context.Context, chapter string, o Options) (t Tally, err error) {
-	s := &story{Options: o, screen: &screen{out: o.Out, terminal: o.Terminal, width: o.Width, prompt: ourPrompt}, page: openPage(chapter), log: &decisions{o.config(Account, Region)}}
+	s := &story{Options: o, screen: &screen{out: o.Out, terminal: o.Terminal, width: o.Width, prompt: ourPrompt}, page: openPage(chapter), log: &decisions{o.config(Account, Region)}, answered: o.Later}
 	defer func() { err = errors.Join(err, s.close()) }()
 	for _, c := range chapters {
 		if c.name != chapter {

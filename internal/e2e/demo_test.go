@@ -63,6 +63,9 @@ func TestDemoTellsEveryChapter(t *testing.T) {
 		}
 		rest = after
 	}
+	if n := strings.Count(out, "first answer"); n != 1 {
+		t.Errorf("there are %d first answers", n)
+	}
 	if strings.ContainsRune(out, '\x1b') {
 		t.Error("there are colours where no terminal is")
 	}
