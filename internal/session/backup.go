@@ -70,23 +70,16 @@ func (c *session) backup(ctx context.Context, st *syntax.Backup, text string, w 
 	if err != nil {
 		return err
 	}
-	known, err := repo.place.Find(ctx, label)
-	if err != nil {
+	token, now := strings.ToLower(rand.Text()), time.Now().UTC().Format(transfer.TimestampForm)
+	if _, err := repo.place.Begin(label, db, now, token).Published(ctx); err != nil {
 		return repo.ExplainS3(ctx, err)
-	}
-	if len(known) > 0 {
-		return snapshotExists(label).WithPos(text, int(st.Snapshot.Start()))
 	}
 	if c.watched != nil {
 		return rehearseBackup(ctx, repo, label, db)
 	}
 	return c.submitBackup(ctx, w, job.Job{DB: db, Kind: backupJob, Text: text, Timeout: o.timeout, Detail: map[string]string{
-		"repository": repo.Name, "snapshot": label, "timestamp": time.Now().UTC().Format(transfer.TimestampForm), "token": strings.ToLower(rand.Text()), "objects": objectList(db, parts),
+		"repository": repo.Name, "snapshot": label, "timestamp": now, "token": token, "objects": objectList(db, parts),
 	}})
-}
-
-func snapshotExists(label string) *sqlerr.Error {
-	return sqlerr.New(sqlerr.Exists, "Snapshot with name '%s' already exist in repository", label).With(sqlerr.Code{MySQL: 1064, State: "HY000"})
 }
 
 func noDatabase(q syntax.QualifiedName, text string) error {

@@ -327,13 +327,17 @@ func (w *Writing) Publish(ctx context.Context) error {
 	return err
 }
 
-// Published tells whether the snapshot is seen already.
+// Published tells whether the snapshot is seen already. Another one of its name
+// is an error: a name stands for one snapshot of a repository.
 func (w *Writing) Published(ctx context.Context) (bool, error) {
 	list, err := w.r.Find(ctx, w.info.Name)
 	for _, l := range list {
 		if l.Info != nil && l.Info.Token == w.info.Token {
 			return true, nil
 		}
+	}
+	if len(list) > 0 {
+		err = sqlerr.New(sqlerr.Exists, "Snapshot with name '%s' already exist in repository", w.info.Name).With(sqlerr.Code{MySQL: 1064, State: "HY000"})
 	}
 	return false, err
 }
