@@ -142,6 +142,38 @@ func TestViewsMeanTheSameOnBothPorts(t *testing.T) {
 	do("DROP TABLE copied", "DROP TABLE") // found along the path
 }
 
+func TestStatementsPreparedByName(t *testing.T) {
+	l := newLab(t)
+	c := l.pgx("")
+	for _, step := range []struct{ text, want string }{
+		{"CREATE TABLE t (a INT, b VARCHAR(9))", "CREATE TABLE"},
+		{"PREPARE put (INT, VARCHAR(9)) AS INSERT INTO t VALUES ($1, $2)", "PREPARE"},
+		{"EXECUTE put (1 + 1, 'it''s')", "INSERT 0 1"},
+		{"EXECUTE put (NULL, upper('x'))", "INSERT 0 1"},
+		{"EXECUTE put (1)", "22023"},
+		{"EXECUTE put ((SELECT a FROM t), 'x')", "0A000"},
+		{"PREPARE put AS SELECT 1", "42P05"},
+		{"PREPARE get AS SELECT count(*) FROM t WHERE a = $1 OR b = $2", "PREPARE"},
+		{"EXECUTE get (2, 'X')", "SELECT 1"},
+		{"DEALLOCATE put", "DEALLOCATE"},
+		{"EXECUTE put (1, 'x')", "26000"},
+		{"DEALLOCATE ALL", "DEALLOCATE ALL"},
+		{"EXECUTE get (2, 'X')", "26000"},
+	} {
+		results, err := c.PgConn().Exec(context.Background(), step.text).ReadAll()
+		got := pgCode(err)
+		if err == nil {
+			got = results[len(results)-1].CommandTag.String()
+		}
+		if got != step.want {
+			t.Errorf("%s: got %s, want %s (%v)", step.text, got, step.want, err)
+		}
+	}
+	if got := scalar(t, c, "SELECT string_agg(coalesce(a, 0) || b, ',' ORDER BY a) FROM t"); got != "2it's,0X" {
+		t.Errorf("the rows are %s", got)
+	}
+}
+
 // valuesOfEveryKind has one column for each type that clients are told of.
 const valuesOfEveryKind = `SELECT true AS ok, 1::smallint AS i2, -2::int AS i4, 9007199254740993::bigint AS i8, 1.5::real AS f4, 1e300::double precision AS f8,
 	-12345678901234567890.0123456789::decimal(38,10) AS n, 10000.00::decimal(9,2) AS tens, 'äöü' AS s, 'ab'::bytea AS b, DATE '2024-02-29' AS d,

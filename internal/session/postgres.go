@@ -40,6 +40,7 @@ type postgres struct {
 	failed   bool              // a statement of the open transaction failed
 	implicit bool              // the transaction is that of one text with several statements
 	cursors  map[string]*namedCursor
+	named    map[string]wire.Statement // of PREPARE
 
 	lastCursor int // number of the one made last
 

@@ -105,7 +105,7 @@ func (c *session) redshift(ctx context.Context, st syntax.Statement, text string
 			}
 			return true, c.discard(ctx, w)
 		}
-		c.prepared = map[string]string{}
+		c.pg.named = nil
 		return true, ok(w, "DEALLOCATE ALL")
 	case *syntax.Maintain:
 		return true, ok(w, st.Verb)
@@ -123,9 +123,16 @@ func (c *session) redshift(ctx context.Context, st syntax.Statement, text string
 		return true, c.closeCursor(ctx, st, text, w)
 	case *syntax.Savepoint:
 		return true, sqlerr.New(sqlerr.Unsupported, "savepoints are not built yet").WithPos(text, int(st.Pos))
-	case *syntax.Prepare, *syntax.Execute:
-		return true, sqlerr.New(sqlerr.Unsupported, "PREPARE and EXECUTE as statements are not built yet").WithPos(text, int(st.Start())).
-			WithHint("a driver's own prepared statements work")
+	case *syntax.PrepareAs:
+		return true, c.prepareNamed(ctx, st, text, w)
+	case *syntax.ExecuteWith:
+		return true, c.executeNamed(ctx, st, text, w)
+	case *syntax.Deallocate:
+		if _, err := c.namedStatement(st.Name, text); err != nil {
+			return true, err
+		}
+		delete(c.pg.named, st.Name.Name)
+		return true, ok(w, "DEALLOCATE")
 	}
 	return false, nil
 }
@@ -295,7 +302,7 @@ func (t tagged) Cursor() bool {
 // discard brings the session back to its beginning.
 func (c *session) discard(ctx context.Context, w wire.ResultWriter) error {
 	c.dropCursors(ctx)
-	c.prepared = map[string]string{}
+	c.pg.named = nil
 	for n := range maps.Clone(c.pg.settings) {
 		if err := c.change(ctx, n, redshiftDefaults[n]); err != nil {
 			return err

@@ -71,6 +71,22 @@ type CloseCursor struct {
 	Name Ident
 }
 
+// PrepareAs is PREPARE name (type, ..) AS statement, whose parameters are $1 and
+// so on.
+type PrepareAs struct {
+	Pos
+	Name      Ident
+	Types     []Type
+	Statement Fragment
+}
+
+// ExecuteWith is EXECUTE name (value, ..) of a PrepareAs.
+type ExecuteWith struct {
+	Pos
+	Name Ident
+	Args []Fragment
+}
+
 // ParseRedshift reads one statement in Redshift's syntax. The statements that
 // are lakeport's own, such as CREATE EXTERNAL CATALOG, are the same as Parse's,
 // with strings in single quotes. Its error is Parse's.
@@ -127,6 +143,20 @@ func (p *parser) redshift(start Pos) Statement {
 		return &Maintain{start, "VACUUM", p.anything()}
 	case p.accept("ANALYZE"), p.accept("ANALYSE"):
 		return &Maintain{start, "ANALYZE", p.anything()}
+	case p.accept("PREPARE"):
+		s := &PrepareAs{Pos: start, Name: p.ident("statement name")}
+		if p.at("(") {
+			p.list(func() { s.Types = append(s.Types, p.redshiftType()) })
+		}
+		p.expect("AS")
+		s.Statement = p.rest("statement")
+		return s
+	case p.accept("EXECUTE"):
+		s := &ExecuteWith{Pos: start, Name: p.ident("statement name")}
+		if p.at("(") {
+			p.list(func() { s.Args = append(s.Args, p.rest("value", ",", ")")) })
+		}
+		return s
 	case p.accept("DISCARD"):
 		p.expect("ALL")
 		return &Discard{Pos: start}
@@ -428,6 +458,30 @@ func (s *CopyStream) String() string {
 		list = "(" + strings.Join(options, ", ") + ")"
 	}
 	return words("COPY", what, to, list)
+}
+
+func (s *PrepareAs) String() string {
+	types := make([]string, len(s.Types))
+	for i, t := range s.Types {
+		types[i] = t.String()
+	}
+	list := ""
+	if len(types) > 0 {
+		list = "(" + strings.Join(types, ", ") + ")"
+	}
+	return words("PREPARE", standardIdent(s.Name), list, "AS", s.Statement.Text)
+}
+
+func (s *ExecuteWith) String() string {
+	values := make([]string, len(s.Args))
+	for i, a := range s.Args {
+		values[i] = a.Text
+	}
+	list := ""
+	if len(values) > 0 {
+		list = "(" + strings.Join(values, ", ") + ")"
+	}
+	return words("EXECUTE", standardIdent(s.Name), list)
 }
 
 func (s *DeclareCursor) String() string {

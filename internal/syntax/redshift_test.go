@@ -30,6 +30,9 @@ func TestRedshiftStatementsPrintWhatTheyMean(t *testing.T) {
 		"fetch c":                                                      `FETCH 1 FROM "c"`,
 		"MOVE 7 FROM c":                                                `MOVE 7 FROM "c"`,
 		"CLOSE ALL":                                                    "CLOSE ALL",
+		"prepare P (int, varchar(3)) as select $1, (2)":                `PREPARE "p" (INT, VARCHAR(3)) AS select $1, (2)`,
+		"EXECUTE p (1 + f(2, 3), 'a,b')":                               `EXECUTE "p" (1 + f(2, 3), 'a,b')`,
+		"EXECUTE p":                                                    `EXECUTE "p"`,
 		`CLOSE "C"`:                                                    `CLOSE "C"`,
 	} {
 		st, err := ParseRedshift(text)
