@@ -165,3 +165,41 @@ func TestGrantsGiveWhatTheyName(t *testing.T) {
 		}
 	}
 }
+
+// A grant that is not found is a denial only where all grants are shown and
+// none is odd.
+func TestGrantsThatAreNotSeenAreNotDenied(t *testing.T) {
+	const table, who = "arn:aws:glue:r:1:table/s3tablescatalog/b/d/t", "arn:aws:iam::1:user/u"
+	held := grant{who: who, on: objectOf(table), permissions: []types.Permission{types.PermissionSelect}}
+	byTag := grant{who: who, odd: true}
+	for _, c := range []struct {
+		what       string
+		lake       lake
+		made       string
+		permission string
+		want       Answer
+		reason     string
+		fix        bool
+	}{
+		{"granted", lake{grants: []grant{held}}, "", "SELECT", Allowed, "granted by Lake Formation", false},
+		{"not granted", lake{grants: []grant{held}}, "", "INSERT", Denied, "no grant of Lake Formation gives it", true},
+		{"hidden", lake{grants: []grant{held}, partial: "grants may be hidden"}, "", "INSERT", Unknown, "grants may be hidden", false},
+		{"seen although some are hidden", lake{grants: []grant{held}, partial: "grants may be hidden"}, "", "SELECT", Allowed, "granted by Lake Formation", false},
+		{"by tag", lake{grants: []grant{held, byTag}}, "", "INSERT", Unknown, "it hangs on a grant by tag, column or condition", false},
+		{"unread", lake{unread: "refused"}, who, "SELECT", Unknown, "the grants of Lake Formation cannot be read: refused", false},
+		{"made", lake{}, who, "ALTER", Allowed, "who makes an object holds all permissions on it", false},
+		{"made by another", lake{}, "arn:aws:iam::1:user/v", "ALTER", Denied, "no grant of Lake Formation gives it", true},
+		{"an administrator looks", lake{admins: []string{who}}, "", "DESCRIBE", Allowed, "an administrator of the data lake may", false},
+		{"an administrator reads", lake{admins: []string{who}}, "", "SELECT", Denied, "no grant of Lake Formation gives it", true},
+		{"open", lake{open: "IAM alone decides"}, "", "SELECT", Allowed, "IAM alone decides", false},
+	} {
+		e := &Exam{lakes: map[string]*lake{"r:1": &c.lake}, made: map[string]string{table: c.made}}
+		answer, reason, fix := e.granted(t.Context(), &caller{Principal: principal(who)}, c.permission, table)
+		if answer != c.want || reason != c.reason || (fix != nil) != c.fix {
+			t.Errorf("%s: %s, %s, %+v; want %s, %s", c.what, answer, reason, fix, c.want, c.reason)
+		}
+		if fix != nil && fix.Policy != `{"Permissions":["`+c.permission+`"],"Principal":{"DataLakePrincipalIdentifier":"`+who+`"},"Resource":{"Table":{"CatalogId":"1:s3tablescatalog/b","DatabaseName":"d","Name":"t"}}}` {
+			t.Errorf("%s: the fix is %s", c.what, fix.Policy)
+		}
+	}
+}
