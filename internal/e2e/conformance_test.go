@@ -199,9 +199,10 @@ func (l *lab) recorded(after int64) (calls []string) {
 	return slices.Compact(calls)
 }
 
-var session = regexp.MustCompile(`^arn:aws:(?:sts|iam)::(\d+):(?:assumed-role/([^/]+)/.*|(user)/(.+))$`)
+var session = regexp.MustCompile(`^arn:aws:(?:sts|iam)::(\d+):(?:assumed-role/([^/]+)/.*|(user)/(.+)|(root))$`)
 
-// signer shortens a principal's ARN to ACCOUNT:role/NAME or ACCOUNT:user/NAME.
+// signer shortens a principal's ARN to ACCOUNT:role/NAME, ACCOUNT:user/NAME or
+// ACCOUNT:root.
 func signer(arn string) string {
 	m := session.FindStringSubmatch(arn)
 	switch {
@@ -209,6 +210,8 @@ func signer(arn string) string {
 		return arn
 	case m[3] == "user":
 		return m[1] + ":user/" + m[4]
+	case m[5] != "":
+		return m[1] + ":root"
 	}
 	return m[1] + ":role/" + m[2]
 }

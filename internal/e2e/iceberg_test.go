@@ -246,8 +246,14 @@ func TestIcebergTablesInAHiveMetastore(t *testing.T) {
 		}
 	}
 	l.expectLines(db, "SELECT count(*), sum(a) FROM h.ice_d.t", "5\t15")
-	l.exec(db, "CREATE TABLE h.ice_d.u AS SELECT a + 1 AS a FROM h.ice_d.t", "INSERT OVERWRITE h.ice_d.t VALUES (9, 'z')")
+	foretold := func(statements ...string) { // of AWS: the metastore is none of its
+		t.Helper()
+		for _, statement := range statements {
+			l.foretells(db, statement, func() { l.exec(db, statement) })
+		}
+	}
+	foretold("CREATE TABLE h.ice_d.u AS SELECT a + 1 AS a FROM h.ice_d.t", "INSERT OVERWRITE h.ice_d.t VALUES (9, 'z')")
 	l.expectLines(db, "SELECT t.a, u.n FROM h.ice_d.t t, (SELECT count(*) AS n FROM h.ice_d.u) u", "9\t5")
 	l.expectError(db, "DROP DATABASE h.ice_d", "it is not empty")
-	l.exec(db, "DROP TABLE h.ice_d.t", "DROP TABLE h.ice_d.u FORCE", "DROP DATABASE h.ice_d")
+	foretold("DROP TABLE h.ice_d.t", "DROP TABLE h.ice_d.u FORCE", "DROP DATABASE h.ice_d")
 }
