@@ -3,7 +3,9 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -427,6 +429,59 @@ func TestRestoresAreWholeOrNothing(t *testing.T) {
 	v.done("RESTORE", "d", restore)
 	if got := both("a", "b"); got != "1|2|50 old" {
 		t.Errorf("after the RESTORE: %s", got)
+	}
+	// Whoever may write to the bucket has the engine run no more than a client may.
+	for i, c := range []struct{ text, forged, want string }{
+		{"`x` varchar(10) NULL", "`x` varchar(10) AS (SELECT max(content) FROM read_text('/etc/passwd'))", "function read_text is not allowed in FROM"},
+		{"`x` varchar(10) NULL", "`x` varchar(10) AS (getenv('HOME'))", "getenv"},
+		{"`x` varchar(10) NULL", "`x` varchar(10) NULL DEFAULT (getenv('HOME'))", "DEFAULT (getenv('HOME')) is not supported"},
+		{`"spelled":"varchar(10)"`, `"spelled":"varchar(10), y INT"`, `the description of table b in the snapshot is not whole: column x is spelled "varchar(10), y INT"`},
+		{`"high":"10"`, `"high":"10' AS INTEGER) OR (SELECT true) --"`, "exist and has no partition low with the same values"},
+		{`"low":"10"`, `"low":"9"`, "Table a already exist and has no partition high with the same values"},
+	} {
+		name := fmt.Sprintf("forged%d", i)
+		v.forge("s", name, c.text, c.forged)
+		v.fails("RESTORE", "d", "RESTORE SNAPSHOT d."+name+" FROM r"+v.from("r", name), c.want)
+	}
+	if got := both("a", "b"); got != "1|2|50 old" {
+		t.Errorf("after RESTOREs that were forged: %s", got)
+	}
+}
+
+// forge stores a snapshot under another name whose description of tables is
+// another, with sums that are right.
+func (v *vault) forge(snapshot, name, text, forged string) {
+	v.t.Helper()
+	c := s3.NewFromConfig(v.as(rootKeys[home]))
+	below := "r/__starrocks_repository_r/__ss_"
+	found := map[string]string{}
+	for key := range v.list("vault", below+snapshot+"/") {
+		out, err := c.GetObject(context.Background(), &s3.GetObjectInput{Bucket: aws.String("vault"), Key: &key})
+		v.must(out, err)
+		body, err := io.ReadAll(out.Body)
+		v.must(body, err)
+		found[strings.TrimPrefix(key, below+snapshot+"/")] = string(body)
+	}
+	for key, meta := range found {
+		if !strings.HasPrefix(key, "__meta.") {
+			continue
+		}
+		quoted, _ := json.Marshal(forged)
+		if !strings.Contains(meta, text) {
+			v.t.Fatalf("%s does not hold %s", meta, text)
+		}
+		if strings.HasPrefix(text, "`") {
+			forged = strings.Trim(string(quoted), `"`)
+		}
+		meta = strings.Replace(meta, text, forged, 1)
+		other := fmt.Sprintf("__meta.%x", md5.Sum([]byte(meta)))
+		v.put(home, "vault", below+name+"/"+other, []byte(meta))
+		for info, body := range found {
+			if at, is := strings.CutPrefix(info, "__info_"); is {
+				body = strings.NewReplacer(key, other, `"name":"`+snapshot+`"`, `"name":"`+name+`"`).Replace(body)
+				v.put(home, "vault", fmt.Sprintf("%s%s/__info_%s.%x", below, name, strings.Split(at, ".")[0], md5.Sum([]byte(body))), []byte(body))
+			}
+		}
 	}
 }
 

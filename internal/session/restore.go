@@ -164,11 +164,17 @@ func (s *Server) runRestore(ctx context.Context, r *job.Run) error {
 			if err := c.restoredDatabase(ctx, j.DB); err != nil {
 				return err
 			}
+			list := make([]*restoring, len(tables))
+			for i, t := range tables {
+				if list[i], err = c.restoring(ctx, meta, t, j); err != nil {
+					return fmt.Errorf("restore table %s: %w", t.as, err)
+				}
+			}
 			r.Enter(download)
 			r.Enter(downloading)
-			for _, t := range tables {
-				if err := c.restoreTable(ctx, r, repo, info, meta, t, j); err != nil {
-					return fmt.Errorf("restore table %s: %w", t.as, err)
+			for _, t := range list {
+				if err := c.restoreTable(ctx, r, repo, info, t); err != nil {
+					return fmt.Errorf("restore table %s: %w", t.name.table, err)
 				}
 			}
 			r.Enter(commit)
@@ -196,37 +202,47 @@ func (c *session) own0(ctx context.Context, sql string) error {
 	return err
 }
 
-// restoreTable puts a table and its rows in the place of the one of the name, if
-// there is one: within the job's transaction.
-func (c *session) restoreTable(ctx context.Context, r *job.Run, repo *repository, info *transfer.SnapshotInfo, meta *transfer.SnapshotMeta, want restoredTable, j job.Job) error {
+// restoring is a table that can be restored.
+type restoring struct {
+	name  tableName
+	from  *transfer.SnapshotTable
+	def   *definition // with the partitions that are restored
+	taken string      // the condition of the snapshot's rows; "": all
+	old   *described  // whose place it takes; nil: nothing's
+}
+
+// restoring checks what a RESTORE's table is in the snapshot, and what has its
+// name.
+func (c *session) restoring(ctx context.Context, meta *transfer.SnapshotMeta, want restoredTable, j job.Job) (*restoring, error) {
 	i := slices.IndexFunc(meta.Tables, func(t transfer.SnapshotTable) bool { return t.Name == want.name })
 	if i < 0 {
-		return sqlerr.New(sqlerr.Corrupt, "the snapshot does not describe table %s", want.name)
+		return nil, sqlerr.New(sqlerr.Corrupt, "the snapshot does not describe table %s", want.name)
 	}
-	from := &meta.Tables[i]
-	n := tableName{catalog: catalog.Internal, database: j.DB, table: want.as}
-	def, err := c.redefine(ctx, n, from)
-	if err != nil {
-		return err
+	t := &restoring{name: tableName{catalog: catalog.Internal, database: j.DB, table: want.as}, from: &meta.Tables[i]}
+	var err error
+	if t.def, err = c.redefine(ctx, t.name, t.from); err != nil {
+		return nil, err
 	}
-	saved := &described{name: n, def: def}
-	taken, err := saved.within(want.chosen, j.Text) // of the snapshot's rows
-	if err != nil {
-		return err
+	if t.taken, err = (&described{name: t.name, def: t.def}).within(want.chosen, j.Text); err != nil {
+		return nil, err
 	}
 	if want.chosen != nil {
-		def.Partitions = slices.DeleteFunc(def.Partitions, func(p partition) bool { return !names(want.chosen, p.Name) })
+		t.def.Partitions = slices.DeleteFunc(t.def.Partitions, func(p partition) bool { return !names(want.chosen, p.Name) })
 	}
-	old, err := c.replaced(ctx, n, def)
-	if err != nil {
-		return err
-	}
-	made, keep := *def, ""
-	next := from.Next
+	t.old, err = c.replaced(ctx, t.name, t.def)
+	return t, err
+}
+
+// restoreTable puts a table and its rows in the place of the one of the name, if
+// there is one: within the job's transaction.
+func (c *session) restoreTable(ctx context.Context, r *job.Run, repo *repository, info *transfer.SnapshotInfo, t *restoring) error {
+	n, old := t.name, t.old
+	made, keep := *t.def, ""
+	next := t.from.Next
 	if old != nil {
 		made = *old.def.clone()
 		if len(made.Partitions) > 0 {
-			keep = "(" + belongs(def.Partitions) + ") IS NOT TRUE"
+			keep = "(" + belongs(t.def.Partitions) + ") IS NOT TRUE"
 		}
 	}
 	for i := range made.Columns {
@@ -262,7 +278,7 @@ func (c *session) restoreTable(ctx context.Context, r *job.Run, repo *repository
 			return err
 		}
 	}
-	if err := c.fillTable(ctx, r, repo, info, from, into, taken); err != nil {
+	if err := c.fillTable(ctx, r, repo, info, t, into); err != nil {
 		return err
 	}
 	if old != nil {
@@ -307,19 +323,19 @@ func (c *session) replaced(ctx context.Context, n tableName, def *definition) (*
 	return old, nil
 }
 
-// fillTable inserts the rows of a snapshot's files, those for which where holds.
-func (c *session) fillTable(ctx context.Context, r *job.Run, repo *repository, info *transfer.SnapshotInfo, from *transfer.SnapshotTable, into, where string) error {
-	if len(from.Files) == 0 {
+// fillTable inserts the rows of a table's files.
+func (c *session) fillTable(ctx context.Context, r *job.Run, repo *repository, info *transfer.SnapshotInfo, t *restoring, into string) error {
+	if len(t.from.Files) == 0 {
 		return nil
 	}
 	return c.inDirectory(func(dir string) error {
-		paths, err := repo.place.Fetch(ctx, info, from, dir, moved(r))
+		paths, err := repo.place.Fetch(ctx, info, t.from, dir, moved(r))
 		if err != nil {
 			return err
 		}
-		rows, err := c.own(ctx, into+"("+from.Query(paths)+")"+only(where))
-		if err == nil && where == "" && rows != from.Rows() {
-			err = sqlerr.New(sqlerr.Corrupt, "the files hold %d rows, and the snapshot tells of %d", rows, from.Rows())
+		rows, err := c.own(ctx, into+"("+t.from.Query(paths)+")"+only(t.taken))
+		if err == nil && t.taken == "" && rows != t.from.Rows() {
+			err = sqlerr.New(sqlerr.Corrupt, "the files hold %d rows, and the snapshot tells of %d", rows, t.from.Rows())
 		}
 		return err
 	})
