@@ -170,8 +170,14 @@ func TestPipesSayWhyPostgresCannotBeFollowed(t *testing.T) {
 	if got := l.awaitPipe("p", "FAILED"); !strings.Contains(got, "column v of public.orders is now of type integer, when the pipe was made it was text") {
 		t.Errorf("the pipe says %s", got)
 	}
-	d.master(t, "ALTER TABLE orders ALTER v TYPE text; ALTER PUBLICATION good DROP TABLE orders;")
+	d.master(t, "ALTER TABLE orders ALTER v TYPE text; DELETE FROM orders WHERE id = 4;")
 	l.exec(db, "RESUME PIPE p")
+	if got := l.awaitPipe("p", "FAILED"); !strings.Contains(got, "is now of type integer") { // the row of that time still comes first
+		t.Errorf("the pipe says %s", got)
+	}
+	l.exec(db, "DROP PIPE p", "DROP TABLE lake.orders", "CREATE PIPE p FROM POSTGRES "+d.properties()+" TABLES (orders AS lake.orders) SETTINGS (sync_interval = 1, publication_name = 'good')")
+	l.awaitPipe("p", "RUNNING")
+	d.master(t, "ALTER PUBLICATION good DROP TABLE orders;")
 	if got := l.awaitPipe("p", "FAILED"); !strings.Contains(got, "table public.orders is not in publication good") {
 		t.Errorf("the pipe says %s", got)
 	}
@@ -187,7 +193,31 @@ func TestPipesSayWhyPostgresCannotBeFollowed(t *testing.T) {
 	l.exec(db, "CREATE PIPE p FROM POSTGRES "+d.passwordProperties()+" TABLES (orders AS lake.orders) SETTINGS (sync_interval = 1, publication_name = 'good', replication_slot_name = 'mine')")
 	l.awaitPipe("p", "RUNNING")
 	d.master(t, "INSERT INTO orders VALUES (5, 'five');")
-	l.awaitValue(db, "SELECT GROUP_CONCAT(id ORDER BY id) FROM lake.orders", "2,3,4,5")
+	l.awaitValue(db, "SELECT GROUP_CONCAT(id ORDER BY id) FROM lake.orders", "2,3,5")
+	l.exec(db, "DROP PIPE p")
+
+	// Changes only, from where such a slot stands; and what DROP PIPE cannot do.
+	d.master(t, "INSERT INTO orders VALUES (6, 'six');")
+	if left := strings.Fields(d.master(t, "SELECT slot_name FROM pg_replication_slots")); len(left) != 1 || left[0] != "mine" {
+		t.Errorf("after DROP PIPE there are the slots %v, want the one that the pipe did not make", left)
+	}
+	if _, err := db.Exec("CREATE PIPE p FROM POSTGRES " + d.passwordProperties() + " TABLES (orders AS lake.later) MODE CDC SETTINGS (replication_slot_name = 'mine')"); err == nil || !strings.Contains(err.Error(), "needs publication_name beside it") {
+		t.Errorf("a slot without its publication is answered %v", err)
+	}
+	l.exec(db, "CREATE PIPE p FROM POSTGRES "+d.passwordProperties()+" TABLES (orders AS lake.later) MODE CDC SETTINGS (sync_interval = 1, replication_slot_name = 'mine', publication_name = 'good')")
+	l.awaitValue(db, "SELECT MAX(id) FROM lake.later", "6")
+	if got, _ := value(db, "SELECT COUNT(*) FROM lake.later WHERE id < 5"); got != "0" {
+		t.Errorf("%s rows from before the slot's place have come", got)
+	}
+	l.exec(db, "CREATE PIPE q FROM POSTGRES "+d.passwordProperties()+" TABLES (orders AS lake.latest) MODE CDC SETTINGS (sync_interval = 1, publication_name = 'good')")
+	l.awaitPipe("q", "RUNNING")
 	l.ask(home, "DeleteDBInstance", "DBInstanceIdentifier", "shop-pg", "SkipFinalSnapshot", "true")
-	l.exec(db, "DROP PIPE p") // the slot is not the pipe's, and nothing stays
+	one := l.db()
+	one.SetMaxOpenConns(1)
+	l.exec(one, "DROP PIPE q")
+	var level, warning string
+	var code int
+	if err := one.QueryRow("SHOW WARNINGS").Scan(&level, &code, &warning); err != nil || !strings.Contains(warning, "replication slot lakeport_slot_q_") || !strings.Contains(warning, "stays in the source") {
+		t.Errorf("the warning is %s (%v)", warning, err)
+	}
 }

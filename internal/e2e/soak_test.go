@@ -18,8 +18,9 @@ type soak struct {
 	*lab
 	d      *sourceDB
 	random *rand.Rand
-	next   int // the next new key
-	moves  int // of keys
+	next   int   // the next new key
+	moves  int   // of keys
+	deck   []int // kinds of work yet to come, so that all come as often
 	clock  time.Duration
 }
 
@@ -43,6 +44,7 @@ func TestPipesOutliveStops(t *testing.T) {
 			for n := range stops {
 				s.stopOnce(n)
 			}
+			s.d.master(t, s.work(kindsOfWork)) // a stop may have come before any of it
 			s.awaitEqual("orders")
 			s.awaitEqual("line_items")
 		})
@@ -99,13 +101,19 @@ func (s *soak) insert(n int) string {
 	return fmt.Sprintf("INSERT INTO orders SELECT %[1]s, %[1]s, "+note+", %[1]s / 8, %[2]s, %[3]s, %[1]s / 8.0 FROM %[4]s;\nINSERT INTO line_items SELECT %[1]s, %[1]s %% 7, 0 FROM %[4]s", column, at, raw, series)
 }
 
-// work is some transactions at random.
-func (s *soak) work() string {
-	m, r := 2+s.random.IntN(90), s.random.IntN(90)
+const kindsOfWork = 9
+
+// work is n kinds of transactions at random.
+func (s *soak) work(n int) string {
 	var list []string
-	for range 1 + s.random.IntN(4) {
-		m, r = 2+s.random.IntN(90), r+1
-		switch s.random.IntN(9) {
+	for range n {
+		if len(s.deck) == 0 {
+			s.deck = s.random.Perm(kindsOfWork)
+		}
+		kind := s.deck[0]
+		s.deck = s.deck[1:]
+		m, r := 2+s.random.IntN(90), s.random.IntN(90)
+		switch kind {
 		case 0, 1:
 			list = append(list, s.insert(1+s.random.IntN(800)))
 		case 2:
@@ -133,7 +141,7 @@ func (s *soak) work() string {
 func (s *soak) stopOnce(n int) {
 	s.t.Helper()
 	worked := make(chan string, 1)
-	text := s.work()
+	text := s.work(1 + s.random.IntN(4))
 	go func() {
 		// The databases of the sandbox end with it: the work may come to nothing.
 		out, err := s.d.send("admin", masterPassword, text)

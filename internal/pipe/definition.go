@@ -299,6 +299,9 @@ func (d *Definition) settings(given map[string]syntax.Property) (faults []awsaut
 			faults = append(faults, awsauth.Fault{Key: name, Msg: msg})
 		}
 	}
+	if d.Mode == CDC && d.Settings.MakePublication && !d.Settings.MakeSlot {
+		faults = append(faults, awsauth.Fault{Key: "replication_slot_name", Msg: "needs publication_name beside it in MODE CDC: a publication made now has none of the changes that the slot has kept"})
+	}
 	return faults
 }
 

@@ -353,7 +353,7 @@ func (p *Pipes) Drop(ctx context.Context, name string) (warning string, err erro
 	if s, keeps := s.(releaser); keeps {
 		limited, cancel := context.WithTimeout(ctx, dialTime)
 		if err := s.release(limited); err != nil {
-			warning = sqlerr.From(err).Error()
+			warning = err.Error()
 		}
 		cancel()
 	}

@@ -117,6 +117,7 @@ func (w *wal) close() {
 	w.stop()
 	for range w.queue { // until the reader has ended
 	}
+	_ = w.status(context.Background()) // a connection that is broken needs none
 	w.hangUp()
 }
 
@@ -155,6 +156,12 @@ func (w *wal) read(ctx context.Context) error {
 		}
 		if err := w.status(ctx); err != nil {
 			return err
+		}
+		// The stream does not tell that a table has left the publication.
+		for i := range w.tables {
+			if err := w.source.stillPublished(ctx, &w.tables[i]); err != nil {
+				return err
+			}
 		}
 	}
 }
