@@ -192,7 +192,7 @@ func (s *server) startSandbox(o options, log *slog.Logger) (map[string]string, e
 		return nil, err
 	}
 	s.clock = sb.Now
-	return map[string]string{"s3": s.awsURL, "sts": s.awsURL, "iam": s.awsURL, "glue": s.awsURL, "kms": s.awsURL, "s3tables": s.awsURL, "lakeformation": s.awsURL, "imds": imds}, nil
+	return map[string]string{"s3": s.awsURL, "sts": s.awsURL, "iam": s.awsURL, "glue": s.awsURL, "kms": s.awsURL, "s3tables": s.awsURL, "lakeformation": s.awsURL, "rds": s.awsURL, "imds": imds}, nil
 }
 
 // addCatalogs gives the sandbox Glue, S3 Tables and Lake Formation, which stand

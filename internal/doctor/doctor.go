@@ -5,10 +5,9 @@
 // leaves to others which calls a statement makes.
 //
 // What it cannot read, it does not judge by: session policies, the policies of
-// an organization, Lake Formation's grants on other than the tables of table
-// buckets, and whether a database of RDS has IAM authentication switched on,
-// which may all refuse what is told as allowed here; and a KMS key's grants,
-// which may allow what is denied.
+// an organization, and Lake Formation's grants on other than the tables of table
+// buckets, which may all refuse what is told as allowed here; and a KMS key's
+// grants, which may allow what is denied.
 //
 // A permission of Lake Formation is told as an action lakeformation:PERMISSION,
 // in capitals, on Glue's name of the object.
@@ -59,7 +58,7 @@ type Step struct {
 // Fix is what to add, and to what.
 type Fix struct {
 	To     string // "the identity-based policies of …", "the trust policy of …", "the grants of Lake Formation in account …"
-	Policy string // a whole policy document; the request of GrantPermissions; a member of the data lake settings
+	Policy string // a whole policy document; the request of GrantPermissions; a member of other settings
 }
 
 // Exam judges the calls of one statement. It reads each document once.
@@ -77,10 +76,11 @@ type Exam struct {
 	heads    map[string]head // by the ARN of an object
 	defaults map[string]head // by bucket
 	callers  map[string]*caller
-	lakes    map[string]*lake     // by region:account
-	made     map[string]string    // by the ARN of an object of Glue's, who makes it
-	tables   map[[3]string]string // ARNs by the bucket's, namespace and name; empty: not there
-	guards   map[string]*guard    // of table buckets and tables
+	lakes    map[string]*lake      // by region:account
+	made     map[string]string     // by the ARN of an object of Glue's, who makes it
+	tables   map[[3]string]string  // ARNs by the bucket's, namespace and name; empty: not there
+	guards   map[string]*guard     // of table buckets and tables
+	rds      map[string]*databases // by region:account
 }
 
 // Begin starts an Exam.
@@ -90,7 +90,7 @@ func Begin(ctx context.Context, o Options) *Exam {
 	}
 	e := &Exam{o: o, named: len(o.Profiles) > 0, readers: map[string]awsauth.Spec{}, accounts: map[string]*account{}, buckets: map[string]*guard{},
 		owners: map[string]string{}, listed: map[string]bool{}, catalogs: map[string]*guard{}, keys: map[string]*guard{}, heads: map[string]head{}, defaults: map[string]head{}, callers: map[string]*caller{},
-		lakes: map[string]*lake{}, made: map[string]string{}, tables: map[[3]string]string{}, guards: map[string]*guard{}}
+		lakes: map[string]*lake{}, made: map[string]string{}, tables: map[[3]string]string{}, guards: map[string]*guard{}, rds: map[string]*databases{}}
 	for _, name := range o.Profiles {
 		spec := awsauth.Spec{Source: awsauth.Default, Profile: name, Region: "us-east-1"}
 		arn, err := o.Resolver.Caller(ctx, spec, 0)
@@ -160,6 +160,7 @@ func (e *Exam) sign(ctx context.Context, a awsauth.Access, add func(Step)) {
 		r = e.table(ctx, r, a.Spec.Region)
 		step := e.judge(ctx, a.Spec, n, r)
 		e.make(ctx, a.Spec, r)
+		e.switched(ctx, r, &step)
 		key, use, unread := e.encryption(ctx, a.Spec, r)
 		if unread != "" && step.Answer == Allowed {
 			step.Answer, step.Reason = Unknown, unread

@@ -203,3 +203,21 @@ func TestGrantsThatAreNotSeenAreNotDenied(t *testing.T) {
 		}
 	}
 }
+
+// What RDS answers is read, and nothing that it might answer is a panic.
+func FuzzDatabases(f *testing.F) {
+	const seed = `<DescribeDBInstancesResponse xmlns="http://rds.amazonaws.com/doc/2014-10-31/"><DescribeDBInstancesResult><DBInstances><DBInstance><DBInstanceIdentifier>shop-db</DBInstanceIdentifier>
+		<DbiResourceId>db-ABC</DbiResourceId><IAMDatabaseAuthenticationEnabled>true</IAMDatabaseAuthenticationEnabled></DBInstance></DBInstances><Marker>m</Marker></DescribeDBInstancesResult></DescribeDBInstancesResponse>`
+	got, err := parseDatabases([]byte(seed))
+	if want := (database{Instance: "shop-db", OfOne: "db-ABC", IAM: true}); err != nil || len(got.Instances) != 1 || got.Instances[0] != want || got.Marker != "m" {
+		f.Errorf("got %+v, %v", got, err)
+	}
+	got, err = parseDatabases([]byte(strings.NewReplacer("DBInstances", "DBClusters", "DBInstance", "DBCluster", "DbiResourceId", "DbClusterResourceId").Replace(seed)))
+	if want := (database{Cluster: "shop-db", OfAll: "db-ABC", IAM: true}); err != nil || len(got.Clusters) != 1 || got.Clusters[0] != want || got.After != "m" {
+		f.Errorf("got %+v, %v", got, err)
+	}
+	for _, text := range []string{seed, "", "<a", "<DescribeDBInstancesResponse><DescribeDBInstancesResult/></DescribeDBInstancesResponse>", "<x><IAMDatabaseAuthenticationEnabled>maybe</IAMDatabaseAuthenticationEnabled></x>"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(_ *testing.T, body []byte) { _, _ = parseDatabases(body) })
+}

@@ -290,6 +290,9 @@ func (l worldLine) expected() (action, reason string) {
 		"Access is not allowed. The data lake settings":                       {"lakeformation:GetDataAccess", "the data lake settings do not let external engines"},
 		"IAM authentication refused":                                          {"rds-db:connect", "no identity-based policy allows it"},
 	} {
+		if l.verb == "iam-authentication" {
+			return "rds-db:connect", "IAM authentication is switched off for the database " + l.args
+		}
 		if strings.HasPrefix(l.lock, message) {
 			return step[0], step[1]
 		}
@@ -306,7 +309,7 @@ func TestExplainAccessMendsTheWalk(t *testing.T) {
 		}
 		for i, line := range c.world {
 			action, reason := line.expected()
-			if action == "" || line.verb == "iam-authentication" { // a switch of the database's, which is not read
+			if action == "" {
 				continue
 			}
 			t.Run(c.name+"/"+line.verb+" "+line.args, func(t *testing.T) {
@@ -350,11 +353,18 @@ func TestExplainAccessMendsTheWalk(t *testing.T) {
 	}
 }
 
-var lakeFix = regexp.MustCompile(`(?m)^add to the (grants of Lake Formation in|data lake settings of) account (\d+): (\{.*\})$`)
+var (
+	lakeFix   = regexp.MustCompile(`(?m)^add to the (grants of Lake Formation in|data lake settings of) account (\d+): (\{.*\})$`)
+	switchFix = regexp.MustCompile(`(?m)^add to the settings of database (\S+) in account (\d+) by ModifyDBInstance: \{"EnableIAMDatabaseAuthentication":true\}$`)
+)
 
-// mendLake does what a fix says of Lake Formation.
-func (w *world) mendLake(fix string) (done bool) {
+// mendService does what a fix says of Lake Formation or of RDS.
+func (w *world) mendService(fix string) (done bool) {
 	w.t.Helper()
+	for _, m := range switchFix.FindAllStringSubmatch(fix, -1) {
+		w.iamAuthentication(m[2], m[1])
+		done = true
+	}
 	for _, m := range lakeFix.FindAllStringSubmatch(fix, -1) {
 		if done = true; m[1] == "data lake settings of" {
 			w.externalEngines(m[2], "")
@@ -373,7 +383,7 @@ var fixShape = regexp.MustCompile(`(?m)^add to the (identity-based policies|trus
 func (w *world) mend(account, name, fix string) {
 	w.t.Helper()
 	found := fixShape.FindAllStringSubmatch(fix, -1)
-	if lake := w.mendLake(fix); found == nil && !lake {
+	if other := w.mendService(fix); found == nil && !other {
 		w.t.Fatalf("no fix that could be made: %q", fix)
 	}
 	for _, m := range found {
