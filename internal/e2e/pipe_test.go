@@ -95,6 +95,10 @@ func TestPipeFollowsMariaDBWithIAM(t *testing.T) {
 			t.Errorf("%s\nis answered %v, want %s", query, err, want)
 		}
 	}
+	var name, statement string
+	if err := db.QueryRow("SHOW CREATE PIPE p").Scan(&name, &statement); err != nil || !strings.Contains(statement, `"snapshot_tables_in_parallel" = "1", "sync_interval" = "1")`) {
+		t.Errorf("SHOW CREATE PIPE gives %s, %v", statement, err)
+	}
 	d.master(t, typedRows(11))
 	l.awaitValue(db, "SELECT COUNT(*) FROM lake.types", "8")
 	columns := strings.TrimSpace(d.master(t, "SET SESSION group_concat_max_len = 100000; SELECT GROUP_CONCAT(COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'shop' AND TABLE_NAME = 'types' AND COLUMN_NAME <> 'id'"))

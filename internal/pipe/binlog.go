@@ -26,6 +26,8 @@ type binlog struct {
 	tables   []Table
 	charsets *charsets
 
+	position string // after the transaction that came last
+
 	within  bool                // between the beginning and the end of a transaction
 	open    []change            // of the transaction that is being read
 	layout  *layout             // of the table whose rows came last
@@ -58,7 +60,7 @@ func (s *mysqlSource) changes(ctx context.Context, position string, tables []Tab
 	if err != nil {
 		return nil, err
 	}
-	b := &binlog{source: s, tables: tables, charsets: &charsets{source: s}, gone: map[*Table][]string{}, swapped: map[*Table][]string{}}
+	b := &binlog{source: s, tables: tables, position: position, charsets: &charsets{source: s}, gone: map[*Table][]string{}, swapped: map[*Table][]string{}}
 	if err := b.charsets.load(ctx); err != nil {
 		return nil, err
 	}
@@ -122,6 +124,8 @@ func (b *binlog) ended(err error) error {
 	var e *mysql.MyError
 	var malformed *replication.EventError
 	switch {
+	case errors.As(err, &e) && e.Code == errLogGone && (strings.Contains(e.Message, "max_allowed_packet") || strings.Contains(strings.ToLower(e.Message), "anonymous")):
+		return &sqlerr.Error{Kind: sqlerr.Invalid, Err: err, Msg: "the source cannot send its binary log: " + e.Message}
 	case errors.As(err, &e) && e.Code == errLogGone:
 		return &sqlerr.Error{Kind: sqlerr.Invalid, Err: err, Msg: "the source no longer has the changes that come next: " + e.Message,
 			Hint: "make the pipe anew, and keep binary logs longer: CALL mysql.rds_set_configuration('binlog retention hours', 72)"}
@@ -156,6 +160,10 @@ func (b *binlog) event(ctx context.Context, e *replication.BinlogEvent) (*transa
 		return b.commit(v.GSet), nil
 	case *replication.QueryEvent:
 		return b.query(v)
+	case *replication.GTIDEvent:
+		if e.Header.EventType == replication.ANONYMOUS_GTID_EVENT {
+			return nil, sqlerr.New(sqlerr.Unsupported, "the binary log has a transaction without a GTID, which gives no place to go on from").WithHint("set gtid_mode = ON in the parameter group, and make the pipe anew")
+		}
 	case *replication.MariadbGTIDEvent: // stands where MySQL writes BEGIN
 		b.within = !v.IsStandalone()
 	case *replication.TransactionPayloadEvent:
@@ -193,11 +201,11 @@ func (b *binlog) generic(h *replication.EventHeader) error {
 }
 
 func (b *binlog) commit(set mysql.GTIDSet) *transaction {
-	t := &transaction{changes: b.open}
-	b.open, b.within = nil, false
 	if set != nil {
-		t.position = set.String()
+		b.position = set.String()
 	}
+	t := &transaction{changes: b.open, position: b.position}
+	b.open, b.within = nil, false
 	return t
 }
 

@@ -317,6 +317,7 @@ func TestTransactionsOfMySQLsLog(t *testing.T) {
 		{"a rollback of nothing", join([][]byte{gtid(6), query("", "BEGIN"), query("", "ROLLBACK")}, insert(7, "a")), "1-6; 1-7 +7|a"},
 		{"an XA transaction", [][]byte{gtid(6), query("", "XA START X'61',X'',1"), orders, rows(writeRows, 2, order(6, "a")), query("", "XA END X'61',X'',1"), event(38, 0, make([]byte, 14))}, "an XA transaction has changed shop.orders"},
 		{"an XA transaction on others", join([][]byte{gtid(6), query("", "XA START X'61',X'',1"), query("", "XA END X'61',X'',1"), event(38, 0, make([]byte, 14)), gtid(7), query("", "XA COMMIT X'61',X'',1")}, insert(8, "a")), "1-7; 1-8 +8|a"},
+		{"a transaction without a GTID", join(insert(6, "a"), [][]byte{event(34, 0, gtid(0)[19:]), query("", "BEGIN"), orders, rows(writeRows, 2, order(7, "b")), xid()}), "1-6 +6|a; the binary log has a transaction without a GTID"},
 		{"an incident", [][]byte{event(26, 0, []byte{1, 0, 0})}, "the binary log tells of an incident"},
 		{"an event of the future", [][]byte{event(99, 0, []byte{1})}, "the binary log holds an event of type 99, which is not followed"},
 		{"one that may be ignored", join([][]byte{event(99, 0x80, []byte{1})}, insert(6, "a")), "1-6 +6|a"},
@@ -467,7 +468,12 @@ func TestMySQLGoesOnAfterASetOfGTIDs(t *testing.T) {
 	if !bytes.Contains(s.dump, []byte("audit")) || !bytes.Contains(s.dump, raw("4e11fa4771ca11e19e33c80aa9429562")) {
 		t.Errorf("the log was asked for by %x", s.dump)
 	}
-	// ER_MASTER_FATAL_ERROR_READING_BINLOG
+	// ER_MASTER_FATAL_ERROR_READING_BINLOG, whose text tells why.
+	large := newMySQLServer(t, true)
+	large.events, large.failure = begin(), "\xff\xd4\x04#HY000log event entry exceeded max_allowed_packet; Increase max_allowed_packet on source"
+	if _, err := large.read(position, ordersTable(t), 1); err == nil || !strings.Contains(err.Error(), "the source cannot send its binary log: log event entry exceeded max_allowed_packet") {
+		t.Errorf("an event that is too large is answered %v", err)
+	}
 	gone := newMySQLServer(t, true)
 	gone.events, gone.failure = begin(), "\xff\xd4\x04#HY000Cannot replicate because the source purged required binary logs."
 	if _, err := gone.read(position, ordersTable(t), 1); err == nil || !strings.Contains(err.Error(), "no longer has the changes that come next: Cannot replicate because the source purged required binary logs.") {

@@ -9,12 +9,14 @@ package pipe
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"lakeport/internal/awsauth"
+	"lakeport/internal/secret"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/syntax"
 )
@@ -127,9 +129,12 @@ func Define(st *syntax.CreatePipe, database, text string) (*Definition, error) {
 		d.Settings.Slot, d.Settings.MakeSlot = newName("slot", d.Name), true
 	}
 	for _, p := range st.Settings {
+		if _, twice := places[p.Key.Value]; twice {
+			faults = append(faults, awsauth.Fault{Key: p.Key.Value, Msg: "is given twice"})
+		}
 		places[p.Key.Value] = p
 	}
-	if faults = d.settings(places); len(faults) > 0 {
+	if faults = append(faults, d.settings(places)...); len(faults) > 0 {
 		return nil, refused(faults, places, "setting", int(st.Pos), text)
 	}
 	for _, t := range st.Tables {
@@ -292,8 +297,11 @@ func (d *Definition) settings(given map[string]syntax.Property) (faults []awsaut
 		case name == "replication_slot_name":
 			d.Settings.Slot, d.Settings.MakeSlot = p.Value.Value, false
 		default:
-			msg := "is not known"
-			if near := sqlerr.Nearest(name, names); near != "" {
+			msg, known := elsewhere[strings.ToLower(name)]
+			if !known {
+				msg = "is not known"
+			}
+			if near := sqlerr.Nearest(name, names); near != "" && !known {
 				msg += ": did you mean " + near + "?"
 			}
 			faults = append(faults, awsauth.Fault{Key: name, Msg: msg})
@@ -303,6 +311,60 @@ func (d *Definition) settings(given map[string]syntax.Property) (faults []awsaut
 		faults = append(faults, awsauth.Fault{Key: "replication_slot_name", Msg: "needs publication_name beside it in MODE CDC: a publication made now has none of the changes that the slot has kept"})
 	}
 	return faults
+}
+
+// elsewhere are settings that ClickPipes and PeerDB know, under names of theirs
+// or for what is not built here ("ClickPipes for Postgres"; PeerDB, CREATE
+// MIRROR).
+var elsewhere = map[string]string{
+	"sync_interval_seconds": "is sync_interval here", "idle_timeout_seconds": "is sync_interval here", "max_batch_size": "is pull_batch_size here",
+	"initial_load_parallelism": "is snapshot_parallelism here", "snapshot_max_parallel_workers": "is snapshot_parallelism here",
+	"snapshot_num_rows_per_partition": "is snapshot_rows_per_partition here", "snapshot_num_tables_in_parallel": "is snapshot_tables_in_parallel here",
+	"snapshot_number_of_parallel_tables": "is snapshot_tables_in_parallel here",
+	"do_initial_copy":                    "is MODE here", "do_initial_snapshot": "is MODE here", "initial_copy_only": "is MODE here", "initial_snapshot_only": "is MODE here", "replication_mode": "is MODE here",
+	"snapshot_num_partitions_override": "is not supported: parts are of snapshot_rows_per_partition rows",
+	"soft_delete_col_name":             "is not supported: what the source deletes is deleted", "delete_on_merge": "is not supported: what the source deletes is deleted",
+	"synced_at_col_name": "is not supported: targets have the source's columns only", "resync": "is not supported: drop the pipe and its tables, and make it anew",
+	"allow_nullable_columns": "is not supported: all columns but the key's take NULL", "enable_failover_slots": "is not supported",
+}
+
+// Statement is the CREATE PIPE that makes such a pipe, with all its settings,
+// those of the default too. It shows no secret.
+func (d *Definition) Statement() string {
+	lit := func(s string) syntax.StringLit { return syntax.StringLit{Value: s} }
+	st := &syntax.CreatePipe{Name: syntax.Ident{Name: d.Name}, Source: d.Kind, Mode: string(d.Mode)}
+	for _, key := range slices.Sorted(maps.Keys(d.Properties)) {
+		value := d.Properties[key]
+		if syntax.IsSecret(key) {
+			value = secret.Mask
+		}
+		st.Properties = append(st.Properties, syntax.Property{Key: lit(key), Value: lit(value)})
+	}
+	idents := func(names ...string) (list []syntax.Ident) {
+		for _, n := range names {
+			list = append(list, syntax.Ident{Name: n})
+		}
+		return list
+	}
+	for _, t := range d.Tables {
+		one := syntax.PipeTable{Source: syntax.QualifiedName{Parts: idents(t.Schema, t.Name)}, Target: syntax.QualifiedName{Parts: idents(t.Database, t.Target)}, Exclude: idents(t.Exclude...)}
+		if t.KeyGiven {
+			one.Key = idents(t.Key...)
+		}
+		st.Tables = append(st.Tables, one)
+	}
+	for _, name := range slices.Sorted(maps.Keys(numbers)) {
+		st.Settings = append(st.Settings, syntax.Property{Key: lit(name), Value: lit(strconv.Itoa(*numbers[name].into(&d.Settings)))})
+	}
+	for _, named := range []struct {
+		name, value string
+		made        bool
+	}{{"publication_name", d.Settings.Publication, d.Settings.MakePublication}, {"replication_slot_name", d.Settings.Slot, d.Settings.MakeSlot}} {
+		if named.value != "" && !named.made {
+			st.Settings = append(st.Settings, syntax.Property{Key: lit(named.name), Value: lit(named.value)})
+		}
+	}
+	return st.String()
 }
 
 // refused words faults as one error at the place of the first.

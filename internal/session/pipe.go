@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lakeport/internal/lake"
@@ -115,6 +116,18 @@ func (c *session) showPipes(ctx context.Context, st *syntax.ShowPipes, text stri
 		r.add(p.Name, p.Kind, string(p.Mode), string(p.State), int64(len(p.Tables)), int64(len(p.Loaded)), rows, position, p.Created.Format(time.DateTime), message)
 	}
 	return c.answer(ctx, r, "Name", st.Filter, text, w)
+}
+
+// showCreatePipe tells the statement that made a pipe, with every setting.
+func (c *session) showCreatePipe(ctx context.Context, st *syntax.ShowCreatePipe, text string, w wire.ResultWriter) error {
+	list := c.srv.pipes.List()
+	i := slices.IndexFunc(list, func(p pipe.Record) bool { return p.Name == st.Name.Name })
+	if i < 0 {
+		return sqlerr.New(sqlerr.NotFound, "there is no pipe %s", st.Name.Name).WithPos(text, int(st.Name.Pos))
+	}
+	r := relation{columns: columns("Pipe", "Create Pipe")}
+	r.add(list[i].Name, list[i].Statement())
+	return c.answer(ctx, r, "Pipe", syntax.Filter{}, text, w)
 }
 
 // alterTarget runs an ALTER TABLE of a pipe in a session of its own.

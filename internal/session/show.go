@@ -61,6 +61,8 @@ func (c *session) show(ctx context.Context, st syntax.Statement, text string, w 
 		return true, c.showBackup(ctx, st, text, w)
 	case *syntax.ShowPipes:
 		return true, c.showPipes(ctx, st, text, w)
+	case *syntax.ShowCreatePipe:
+		return true, c.showCreatePipe(ctx, st, text, w)
 	case *syntax.Show:
 		return true, c.showOther(ctx, st, text, w)
 	}

@@ -47,6 +47,12 @@ type ShowPipes struct {
 	Filter
 }
 
+// ShowCreatePipe is SHOW CREATE PIPE.
+type ShowCreatePipe struct {
+	Pos
+	Name Ident
+}
+
 func (p *parser) createPipe(start Pos) Statement {
 	s := &CreatePipe{Pos: start, IfNotExists: p.ifNotExists(), Name: p.ident("pipe name")}
 	if p.at("AS") || p.at("PROPERTIES") {
@@ -137,5 +143,7 @@ func (s *PausePipe) String() string {
 	}
 	return "PAUSE PIPE " + s.Name.String()
 }
+
+func (s *ShowCreatePipe) String() string { return "SHOW CREATE PIPE " + s.Name.String() }
 
 func (s *ShowPipes) String() string { return words("SHOW PIPES", s.Filter.String()) }

@@ -232,6 +232,8 @@ func (p *parser) showCreate(start Pos) Statement {
 	switch {
 	case p.accept("CATALOG"):
 		return &ShowCreateCatalog{start, p.identOrString("catalog name")}
+	case p.accept("PIPE"):
+		return &ShowCreatePipe{start, p.ident("pipe name")}
 	case p.accept("DATABASE"), p.accept("SCHEMA"):
 		p.ifNotExists()
 		return &ShowCreate{start, "DATABASE", p.database()}
