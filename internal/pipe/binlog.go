@@ -21,6 +21,7 @@ import (
 // format from a set of GTIDs on.
 type binlog struct {
 	source   *mysqlSource
+	gate     *gate // of the syncer's connections
 	syncer   *replication.BinlogSyncer
 	events   *replication.BinlogStreamer
 	tables   []Table
@@ -70,6 +71,7 @@ func (s *mysqlSource) changes(ctx context.Context, position string, tables []Tab
 			return err
 		}
 		g := &gate{encrypted: config != nil}
+		b.gate = g
 		set, err := mysql.ParseGTIDSet(flavor, position)
 		if err != nil {
 			return sqlerr.New(sqlerr.Internal, "the position %q is no set of GTIDs", position)
@@ -84,7 +86,7 @@ func (s *mysqlSource) changes(ctx context.Context, position string, tables []Tab
 		})
 		err = g.try(func() error { b.events, err = b.syncer.StartSyncGTID(set); return err })
 		if err != nil {
-			b.syncer.Close()
+			b.close()
 		}
 		return err
 	}, mysqlDenied)
@@ -94,7 +96,10 @@ func (s *mysqlSource) changes(ctx context.Context, position string, tables []Tab
 	return b, nil
 }
 
-func (b *binlog) close() { b.syncer.Close() }
+func (b *binlog) close() {
+	b.gate.shut()
+	b.syncer.Close()
+}
 
 // next implements changes.
 func (b *binlog) next(ctx context.Context) (*transaction, error) {

@@ -20,6 +20,8 @@ type gate struct {
 	mu      sync.Mutex
 	over    bool
 	refused error
+	closed  bool
+	conns   []net.Conn
 }
 
 // dial connects to the source. Without TLS a server that asks for the password
@@ -30,10 +32,31 @@ func (g *gate) dial(ctx context.Context, network, address string) (net.Conn, err
 	}
 	d := &net.Dialer{Timeout: dialTime}
 	c, err := d.DialContext(ctx, network, address)
-	if err != nil || g.encrypted {
-		return c, err
+	if err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		_ = c.Close()
+		return nil, net.ErrClosed
+	}
+	if g.conns = append(g.conns, c); g.encrypted {
+		return c, nil
 	}
 	return &guarded{Conn: c, gate: g}, nil
+}
+
+// shut closes the connections; there are no more. The library by itself may
+// wait for a packet that never comes, and logs in once more, by a token that is
+// no longer valid, to have the server close its end.
+func (g *gate) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	for _, c := range g.conns {
+		_ = c.Close()
+	}
 }
 
 // try runs an attempt to log in. Why the gate has ended it comes before what
