@@ -193,11 +193,11 @@ func (c *session) restoredDatabase(ctx context.Context, db string) error {
 	if err != nil || found {
 		return err
 	}
-	return c.own0(ctx, "CREATE SCHEMA "+engine.Catalog+"."+lake.QuoteName(db))
+	return c.ownStep(ctx, "CREATE SCHEMA "+engine.Catalog+"."+lake.QuoteName(db))
 }
 
-// own0 is own where the number of rows does not matter.
-func (c *session) own0(ctx context.Context, sql string) error {
+// ownStep is own where the number of rows does not matter.
+func (c *session) ownStep(ctx context.Context, sql string) error {
 	_, err := c.own(ctx, sql)
 	return err
 }
@@ -258,7 +258,7 @@ func (c *session) restoreTable(ctx context.Context, r *job.Run, repo *repository
 			next = max(next, after)
 		}
 		col.AutoIncrement = sequenceName(n)
-		if err := c.own0(ctx, fmt.Sprintf("CREATE SEQUENCE %s START WITH %d", col.AutoIncrement, max(next, 1))); err != nil {
+		if err := c.ownStep(ctx, fmt.Sprintf("CREATE SEQUENCE %s START WITH %d", col.AutoIncrement, max(next, 1))); err != nil {
 			return err
 		}
 		col.DefaultSQL = "nextval(" + lake.QuoteString(col.AutoIncrement) + ")"
@@ -274,7 +274,7 @@ func (c *session) restoreTable(ctx context.Context, r *job.Run, repo *repository
 	}
 	into := "INSERT INTO " + between.internal() + " (" + strings.Join(columns, ", ") + ") SELECT " + strings.Join(columns, ", ") + " FROM "
 	if keep != "" {
-		if err := c.own0(ctx, into+n.internal()+" WHERE "+keep); err != nil {
+		if err := c.ownStep(ctx, into+n.internal()+" WHERE "+keep); err != nil {
 			return err
 		}
 	}
@@ -286,7 +286,7 @@ func (c *session) restoreTable(ctx context.Context, r *job.Run, repo *repository
 			return placeless(err)
 		}
 	}
-	return c.own0(ctx, "ALTER TABLE "+between.internal()+" RENAME TO "+lake.QuoteName(n.local()))
+	return c.ownStep(ctx, "ALTER TABLE "+between.internal()+" RENAME TO "+lake.QuoteName(n.local()))
 }
 
 // replaced finds the table that a restored one takes the place of, nil if there
