@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"lakeport/internal/job"
 	"lakeport/internal/lake"
 	"lakeport/internal/syntax"
 	"lakeport/internal/transfer"
@@ -46,6 +47,32 @@ func TestRangesOfSnapshotsKeepTheirBounds(t *testing.T) {
 	for _, ranges := range [][]transfer.SnapshotRange{nil, {{Name: "p1"}}, {{Name: "p3"}, {Name: "p1"}}} {
 		if err := rebound(d, ranges); err == nil {
 			t.Errorf("%v bounds partitions p1 and p3", ranges)
+		}
+	}
+}
+
+func TestStatesAndStatusOfBackups(t *testing.T) {
+	at := func(steps ...string) (p job.Progress) {
+		for _, s := range steps {
+			p.Steps = append(p.Steps, job.Step{Name: s})
+		}
+		return p
+	}
+	for _, c := range []struct {
+		j             job.Job
+		state, status string
+	}{
+		{job.Job{Kind: backupJob, State: job.Queueing}, "PENDING", "[OK]"},
+		{job.Job{Kind: backupJob, State: job.Loading, Progress: at(snapshoting, uploadSnapshot, uploading)}, "UPLOADING", "[OK]"},
+		{job.Job{Kind: backupJob, State: job.Prepared, Progress: at(snapshoting, uploadInfo)}, "UPLOAD_INFO", "[OK]"},
+		{job.Job{Kind: restoreJob, State: job.Prepared, Progress: at(snapshoting, commit)}, "COMMITTING", "[OK]"},
+		{job.Job{Kind: restoreJob, State: job.Finished, Progress: at(snapshoting, commit)}, "FINISHED", "[OK]"},
+		{job.Job{State: job.Cancelled, Message: "type:LOAD_RUN_FAIL; msg:a; msg:b"}, "CANCELLED", "[COMMON_ERROR, msg: a; msg:b]"},
+		{job.Job{State: job.Cancelled, Message: "type:USER_CANCEL; msg:user cancel"}, "CANCELLED", "[COMMON_ERROR, msg: user cancelled]"},
+		{job.Job{State: job.Cancelled, Message: "type:TIMEOUT; msg:timeout"}, "CANCELLED", "[TIMEOUT, msg: the job was cancelled after its timeout]"},
+	} {
+		if state, status := backupState(c.j), backupStatus(c.j); state != c.state || status != c.status {
+			t.Errorf("%+v is %s %s, want %s %s", c.j, state, status, c.state, c.status)
 		}
 	}
 }
