@@ -44,8 +44,12 @@ const (
 	silence   = 3 * time.Minute  // a connection that says nothing so long is dead
 )
 
-// What a server says of a log that is gone: ER_MASTER_FATAL_ERROR_READING_BINLOG.
-const errLogGone = 1236
+// What a server says of a log that is gone, ER_MASTER_FATAL_ERROR_READING_BINLOG,
+// and of one that is not for this user, ER_SPECIFIC_ACCESS_DENIED_ERROR.
+const (
+	errLogGone  = 1236
+	errNotGiven = 1227
+)
 
 // changes implements source.
 func (s *mysqlSource) changes(ctx context.Context, position string, tables []Table) (changes, error) {
@@ -85,8 +89,12 @@ func (s *mysqlSource) changes(ctx context.Context, position string, tables []Tab
 			Dialer:                g.dial,
 		})
 		err = g.try(func() error { b.events, err = b.syncer.StartSyncGTID(set); return err })
+		var e *mysql.MyError
 		if err != nil {
 			b.close()
+		}
+		if errors.As(err, &e) && e.Code == errNotGiven {
+			return b.ended(err)
 		}
 		return err
 	}, mysqlDenied)
@@ -129,6 +137,9 @@ func (b *binlog) ended(err error) error {
 	var e *mysql.MyError
 	var malformed *replication.EventError
 	switch {
+	case errors.As(err, &e) && e.Code == errNotGiven:
+		return &sqlerr.Error{Kind: sqlerr.Invalid, Err: err, Msg: "the source does not give its binary log to user " + b.source.user + ": " + e.Message,
+			Hint: "GRANT REPLICATION CLIENT, REPLICATION SLAVE ON *.* TO that user"}
 	case errors.As(err, &e) && e.Code == errLogGone && (strings.Contains(e.Message, "max_allowed_packet") || strings.Contains(strings.ToLower(e.Message), "anonymous")):
 		return &sqlerr.Error{Kind: sqlerr.Invalid, Err: err, Msg: "the source cannot send its binary log: " + e.Message}
 	case errors.As(err, &e) && e.Code == errLogGone:

@@ -468,6 +468,14 @@ func TestMySQLGoesOnAfterASetOfGTIDs(t *testing.T) {
 	if !bytes.Contains(s.dump, []byte("audit")) || !bytes.Contains(s.dump, raw("4e11fa4771ca11e19e33c80aa9429562")) {
 		t.Errorf("the log was asked for by %x", s.dump)
 	}
+	const notGiven = "\xff\xcb\x04#42000Access denied; you need (at least one of) the REPLICATION SLAVE privilege(s) for this operation"
+	for _, denied := range []*mysqlServer{{failure: notGiven}, {refusal: notGiven}} {
+		d := newMySQLServer(t, true)
+		d.events, d.failure, d.refusal = begin(), denied.failure, denied.refusal
+		if _, err := d.read(position, ordersTable(t), 1); err == nil || !strings.Contains(err.Error(), "the source does not give its binary log to user reader: Access denied; you need (at least one of) the REPLICATION SLAVE privilege(s)") {
+			t.Errorf("a user without the right is answered %v", err)
+		}
+	}
 	// ER_MASTER_FATAL_ERROR_READING_BINLOG, whose text tells why.
 	large := newMySQLServer(t, true)
 	large.events, large.failure = begin(), "\xff\xd4\x04#HY000log event entry exceeded max_allowed_packet; Increase max_allowed_packet on source"

@@ -33,6 +33,7 @@ type mysqlServer struct {
 	answers map[string][][]string // by the beginning of the query; none is OK
 	events  [][]byte
 	failure string // an ERR packet after the events
+	refusal string // an ERR packet for COM_REGISTER_SLAVE
 
 	mu     sync.Mutex
 	heard  []string // the queries
@@ -154,6 +155,8 @@ func (s *mysqlServer) serve(c net.Conn) {
 			return
 		case packet[0] == 3: // COM_QUERY, with no attributes before the text
 			s.answer(string(packet[3:]), send, ok)
+		case packet[0] == 0x15 && s.refusal != "": // COM_REGISTER_SLAVE
+			send(1, []byte(s.refusal))
 		case packet[0] == 0x1e: // COM_BINLOG_DUMP_GTID
 			s.mu.Lock()
 			s.dump = packet
