@@ -44,6 +44,7 @@ func TestPipesOutliveStops(t *testing.T) {
 			for n := range stops {
 				s.stopOnce(n)
 			}
+			s.awaitPipe("p", "RUNNING")
 			s.d.master(t, s.work(kindsOfWork)) // a stop may have come before any of it
 			s.awaitEqual("orders")
 			s.awaitEqual("line_items")
@@ -140,6 +141,9 @@ func (s *soak) work(n int) string {
 // moment meanwhile, and moves the clock past the life of every token.
 func (s *soak) stopOnce(n int) {
 	s.t.Helper()
+	if n > 0 && s.random.IntN(3) > 0 { // else it may be the load that is stopped
+		s.awaitPipe("p", "RUNNING")
+	}
 	worked := make(chan string, 1)
 	text := s.work(1 + s.random.IntN(4))
 	go func() {
