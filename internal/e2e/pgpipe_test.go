@@ -221,3 +221,21 @@ func TestPipesSayWhyPostgresCannotBeFollowed(t *testing.T) {
 		t.Errorf("the warning is %s (%v)", warning, err)
 	}
 }
+
+// AWS's own client sets parameters, and hears what RDS says of wrong ones.
+func TestAWSCommandLineSetsParameters(t *testing.T) {
+	t.Parallel()
+	s := awsShell(t, newLab(t), rootKeys[home])
+	for _, args := range []string{
+		"create-db-parameter-group --db-parameter-group-name Logical --db-parameter-group-family postgres15 --description changes --query DBParameterGroup.[DBParameterGroupName,DBParameterGroupFamily]",
+		"modify-db-parameter-group --db-parameter-group-name logical --parameters ParameterName=rds.logical_replication,ParameterValue=1,ApplyMethod=pending-reboot ParameterName=rds.iam_auth_for_replication,ParameterValue=1,ApplyMethod=immediate",
+		"modify-db-parameter-group --db-parameter-group-name logical --parameters ParameterName=rds.logical_replication,ParameterValue=0,ApplyMethod=immediate",
+		"modify-db-parameter-group --db-parameter-group-name logical --parameters ParameterName=wal_level,ParameterValue=logical,ApplyMethod=pending-reboot",
+		"describe-db-parameter-groups --query DBParameterGroups[].[DBParameterGroupName,Description]",
+		"delete-db-parameter-group --db-parameter-group-name logical",
+		"reboot-db-instance --db-instance-identifier nosuch",
+	} {
+		s.run("aws", append([]string{"rds"}, strings.Fields(args)...)...)
+	}
+	golden(t, "aws-rds-parameters.txt", s.out.String())
+}
