@@ -46,6 +46,10 @@ func TestIcebergTablesInGlueAreMadeFilledAndDropped(t *testing.T) {
 	l.expectLines(db, "SELECT trip_id, store_and_fwd_flag FROM taxis ORDER BY 1", "1000371\tN\n1000373\tX\n1000374\tX\n1000374\tY")
 	l.exec(db, "CREATE TABLE copy PARTITION BY (bucket(trip_id, 4), truncate(flag, 1)) AS SELECT trip_id, store_and_fwd_flag AS flag, CAST(fare_amount AS decimal(9, 2)) AS fare, date '2024-02-29' AS day FROM taxis")
 	l.expectLines(db, "SELECT count(*), sum(fare), max(day) FROM copy WHERE trip_id = 1000374", "2\t51.14\t2024-02-29")
+	var name, spelled string
+	if err := db.QueryRow("SHOW CREATE TABLE copy").Scan(&name, &spelled); err != nil || !strings.Contains(spelled, "\nPARTITION BY (bucket(`trip_id`, 4), truncate(`flag`, 1))\n") {
+		t.Errorf("SHOW CREATE TABLE gives %v\n%s", err, spelled)
+	}
 	l.exec(db, "INSERT INTO copy (fare, trip_id) SELECT 7, 5", "INSERT INTO copy BY NAME SELECT 6 AS trip_id, 'q' AS flag")
 	l.expectLines(db, "SELECT * FROM copy WHERE trip_id < 10 ORDER BY trip_id", "5\tNULL\t7.00\tNULL\n6\tq\tNULL\tNULL")
 

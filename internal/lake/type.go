@@ -76,10 +76,12 @@ type Column struct {
 
 // Schema is the columns of a table in order. Partition names those whose
 // values come from the partition, not from the files; in Hive tables they stand
-// last.
+// last. PartitionBy is what rows are divided by as CREATE TABLE spells it, such
+// as day(c); nil: Partition.
 type Schema struct {
-	Columns   []Column
-	Partition []string
+	Columns     []Column
+	Partition   []string
+	PartitionBy []string
 }
 
 var kindNames = map[Kind]string{

@@ -540,7 +540,12 @@ func (t *described) statement() string {
 
 func (t *described) externalClauses() string {
 	out := ""
-	if by := t.external.Schema().Partition; len(by) > 0 {
+	schema := t.external.Schema()
+	by := schema.PartitionBy
+	if by == nil {
+		by = schema.Partition
+	}
+	if len(by) > 0 {
 		out += "\nPARTITION BY (" + strings.Join(by, ", ") + ")"
 	}
 	if t.comment != "" {

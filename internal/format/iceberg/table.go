@@ -50,7 +50,28 @@ func (t *Table) Metadata() *Metadata { return t.meta }
 
 // Schema gives the columns. Their order is the schema's; a partition's values
 // stand among the others, so that no column is said to be the partition's.
-func (t *Table) Schema() lake.Schema { return lake.Schema{Columns: t.columns} }
+func (t *Table) Schema() lake.Schema {
+	s := lake.Schema{Columns: t.columns}
+	spec := t.meta.spec(t.meta.DefaultSpec)
+	if spec == nil {
+		return s
+	}
+	for _, p := range spec.Fields {
+		i := slices.IndexFunc(t.schema.Fields, func(f Field) bool { return f.ID == p.SourceID })
+		if i < 0 || p.Transform.Name == "void" { // a field of a struct, or one that was taken out
+			continue
+		}
+		by := "`" + t.columns[i].Name + "`"
+		switch {
+		case p.Transform.Width > 0:
+			by = fmt.Sprintf("%s(%s, %d)", p.Transform.Name, by, p.Transform.Width)
+		case p.Transform.Name != "identity":
+			by = p.Transform.Name + "(" + by + ")"
+		}
+		s.PartitionBy = append(s.PartitionBy, by)
+	}
+	return s
+}
 
 // Plan prunes manifests and files by n's filters and says how to read what is
 // left.
