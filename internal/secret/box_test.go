@@ -138,8 +138,10 @@ func TestBoxPrintsNoKey(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
 		for _, v := range []any{b, struct{ b *Box }{b}} {
 			got := fmt.Sprintf(verb, v)
-			if strings.Contains(got, "7 7 7") || strings.Contains(got, "0707") || strings.Contains(got, "0x7, 0x7") || strings.Contains(got, "777") {
-				t.Errorf("%s: got %s", verb, got)
+			for _, shown := range []string{"7 ", "07", "0x7, ", "7", "\x07"} { // an address may hold a few sevens
+				if strings.Contains(got, strings.Repeat(shown, 8)) {
+					t.Errorf("%s: got %s", verb, got)
+				}
 			}
 		}
 	}
