@@ -193,9 +193,6 @@ var changes = regexp.MustCompile(`(?is)^\s*(?:create\s+(?:external|database|tabl
 // What EXPLAIN ACCESS foretells is what AWS records, call by call.
 func TestExplainAccessForetellsTheCalls(t *testing.T) {
 	for _, c := range conformanceCases(t) {
-		if c.sections["pending"] != "" {
-			continue
-		}
 		foretells := func(of func(*testing.T) *conformanceCase) func(*testing.T) {
 			return func(t *testing.T) {
 				t.Parallel()
