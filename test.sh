@@ -95,6 +95,9 @@ interop() {
   for jar in iceberg-spark-runtime-3.5_2.12 iceberg-aws-bundle; do
     [ -f "$spark/iceberg/$jar-1.12.0.jar" ] || mvn -q -B dependency:copy -Dartifact="org.apache.iceberg:$jar:1.12.0" -DoutputDirectory="$spark/iceberg"
   done
+  for jar in delta-spark_2.12 delta-storage; do
+    [ -f "$spark/delta/$jar-3.3.2.jar" ] || mvn -q -B dependency:copy -Dartifact="io.delta:$jar:3.3.2" -DoutputDirectory="$spark/delta"
+  done
   LAKEPORT_SPARK=$spark go test -count=1 -v -timeout 30m -run '^TestInterop' ./internal/e2e
 }
 

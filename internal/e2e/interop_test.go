@@ -32,14 +32,7 @@ func sparkHome(t *testing.T) string {
 // of hive.sql must read the same by Spark and by lakeport.
 func TestInteropHiveTablesOfSpark(t *testing.T) {
 	spark := sparkHome(t)
-	l := newLab(t)
-	l.prepare()
-	c := s3.NewFromConfig(l.as(rootKeys[home]))
-	l.must(c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("warehouse"),
-		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: region}}))
-	l.rolePolicy(home, "starrocks-ec2", "warehouse", document(allow("s3:GetObject", "arn:aws:s3:::warehouse/*"), allow("s3:ListBucket", "arn:aws:s3:::warehouse")))
-	key := rootKeys[home]
-	m := hmstest.Start(t, parts.MetastoreOptions{Endpoint: l.ready["aws"], Region: region, AccessKey: key.AccessKeyID, SecretKey: key.SecretAccessKey, Warehouse: "s3a://warehouse/hive"})
+	l, m, key := warehouseLab(t)
 	queries, err := os.ReadFile("testdata/interop/hive.sql")
 	l.must(nil, err)
 	cmd := exec.Command(filepath.Join(spark, "bin", "python"), "testdata/interop/hive.py", m.URI, l.ready["aws"], key.AccessKeyID, key.SecretAccessKey,
@@ -87,8 +80,13 @@ func TestInteropTableBucketWithSpark(t *testing.T) {
 			before = append(before, l.sorted(db, statement))
 		}
 	}
-	cmd := exec.Command(filepath.Join(spark, "bin", "python"), "testdata/interop/iceberg.py", l.ready["aws"], warehouse, filepath.Join(spark, "iceberg"), script)
-	cmd.Env = append(clean(os.Environ()), "SPARK_LOCAL_IP=127.0.0.1", "AWS_REGION="+region, "AWS_ACCESS_KEY_ID="+keys.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+keys.SecretAccessKey)
+	const catalog = "spark.sql.catalog.b"
+	cmd := sparkSession(spark, "iceberg", script, "spark.sql.extensions=org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+		catalog+"=org.apache.iceberg.spark.SparkCatalog", catalog+".type=rest", catalog+".uri="+l.ready["aws"]+"/iceberg", catalog+".warehouse="+warehouse,
+		catalog+".rest.sigv4-enabled=true", catalog+".rest.signing-name=glue", catalog+".rest.signing-region="+region,
+		catalog+".header.X-Iceberg-Access-Delegation=vended-credentials", catalog+".client.region="+region, catalog+".io-impl=org.apache.iceberg.aws.s3.S3FileIO",
+		catalog+".s3.endpoint="+l.ready["aws"], catalog+".s3.path-style-access=true", catalog+".cache-enabled=false")
+	cmd.Env = append(cmd.Env, "AWS_REGION="+region, "AWS_ACCESS_KEY_ID="+keys.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+keys.SecretAccessKey)
 	for i, x := range runSpark(t, cmd) {
 		got := ""
 		if i < len(before) {
@@ -110,6 +108,48 @@ func (l *lab) sorted(db *sql.DB, query string) string {
 		l.t.Errorf("%s\n%v", query, err)
 	}
 	return strings.Join(got, "\n")
+}
+
+// Delta tables that Spark makes and changes on the sandbox's S3, by what Delta's
+// writer has of features, read the same by lakeport.
+func TestInteropDeltaTablesOfSpark(t *testing.T) {
+	spark := sparkHome(t)
+	l, m, key := warehouseLab(t)
+	cmd := sparkSession(spark, "jars,delta", "testdata/interop/delta.sql", "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension",
+		"spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog", "spark.hadoop.hive.metastore.uris="+m.URI,
+		"spark.databricks.delta.snapshotPartitions=2", "spark.sql.warehouse.dir=s3a://warehouse/spark", "spark.hadoop.fs.s3a.endpoint="+l.ready["aws"], "spark.hadoop.fs.s3a.endpoint.region="+region,
+		"spark.hadoop.fs.s3a.path.style.access=true", "spark.hadoop.fs.s3a.access.key="+key.AccessKeyID, "spark.hadoop.fs.s3a.secret.key="+key.SecretAccessKey)
+	db := l.db()
+	l.exec(db, strings.Replace(metastoreCatalog("d", m.URI), `"type" = "hive"`, `"type" = "deltalake"`, 1), "SET CATALOG d")
+	for _, x := range runSpark(t, cmd) {
+		if got := l.sorted(db, x.query); got != x.answer || x.answer == "" {
+			t.Errorf("%s\nlakeport %s\nSpark    %s", x.query, got, x.answer)
+		}
+	}
+}
+
+// warehouseLab has a Hive Metastore whose warehouse is the bucket of that name.
+func warehouseLab(t *testing.T) (*lab, *parts.Metastore, aws.Credentials) {
+	t.Helper()
+	l := newLab(t)
+	l.prepare()
+	c := s3.NewFromConfig(l.as(rootKeys[home]))
+	l.must(c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("warehouse"),
+		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: region}}))
+	l.rolePolicy(home, "starrocks-ec2", "warehouse", document(allow("s3:GetObject", "arn:aws:s3:::warehouse/*"), allow("s3:ListBucket", "arn:aws:s3:::warehouse")))
+	key := rootKeys[home]
+	return l, hmstest.Start(t, parts.MetastoreOptions{Endpoint: l.ready["aws"], Region: region, AccessKey: key.AccessKeyID, SecretKey: key.SecretAccessKey, Warehouse: "s3a://warehouse/hive"}), key
+}
+
+// sparkSession is Spark with the jars of some directories, at a script.
+func sparkSession(spark, jars, script string, settings ...string) *exec.Cmd {
+	var dirs []string
+	for dir := range strings.SplitSeq(jars, ",") {
+		dirs = append(dirs, filepath.Join(spark, dir))
+	}
+	cmd := exec.Command(filepath.Join(spark, "bin", "python"), append([]string{"testdata/interop/session.py", strings.Join(dirs, ","), script}, settings...)...)
+	cmd.Env = append(clean(os.Environ()), "SPARK_LOCAL_IP=127.0.0.1")
+	return cmd
 }
 
 // answered is a query and its rows by Spark, sorted.

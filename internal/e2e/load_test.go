@@ -124,6 +124,49 @@ func TestLoadsOfEveryKind(t *testing.T) {
 	}
 }
 
+// What a load reads of its files, S3 sends once.
+func TestLoadsFetchEachByteOnce(t *testing.T) {
+	l := newLab(t)
+	l.prepare()
+	db := l.db()
+	l.exec(db, "CREATE DATABASE d")
+	for format, file := range map[string][]byte{
+		"parquet": l.parquet("SELECT i AS id, md5(i::VARCHAR) AS txt FROM range(60000) t(i)", "ROW_GROUP_SIZE 10000"),
+		"csv":     textRows(20000),
+		"orc":     orcFile(t, "stripes.orc"),
+	} {
+		for i := range 3 {
+			l.put(home, "lake", fmt.Sprintf("once/%s/%d", format, i), file)
+		}
+		columns, separator := "id BIGINT, txt VARCHAR(60)", ""
+		if format == "csv" {
+			separator = `COLUMNS TERMINATED BY ","`
+			columns = "id BIGINT, a BIGINT, b DOUBLE, c VARCHAR(32), d VARCHAR(32)"
+		}
+		_, seq := l.decisions(0, "")
+		l.exec(db, "CREATE TABLE d."+format+" ("+columns+")",
+			`LOAD LABEL d.once_`+format+` (DATA INFILE("s3://lake/once/`+format+`/*") INTO TABLE `+format+` `+separator+` FORMAT AS "`+format+`")`+byInstance)
+		if state, message := await(t, db, "once_"+format); state != "FINISHED" {
+			t.Errorf("%s: %s: %s", format, state, message)
+		}
+		entries, _ := l.decisions(seq, "")
+		var sent, calls int64
+		for _, e := range entries {
+			if e.Action == "s3:GetObject" && e.Method == "GET" {
+				sent, calls = sent+e.Bytes, calls+1
+			}
+		}
+		all := 3 * int64(len(file))
+		most := all + all/20
+		if format == "parquet" {
+			most = all + all/2 // where the machine is slow, two threads may fetch one row group
+		}
+		if sent == 0 || sent > most {
+			t.Errorf("a load of %d bytes of %s is sent %d in %d calls", all, format, sent, calls)
+		}
+	}
+}
+
 // table prints rows as fields with blanks and rows with bars between.
 func table(t testing.TB, db *sql.DB, query string) string {
 	t.Helper()

@@ -26,7 +26,7 @@ func TestMemoryOfLoads(t *testing.T) {
 	if os.Getenv("LAKEPORT_LOADS") == "" {
 		t.Skip("moves 24 GB only in ./test.sh memory")
 	}
-	const limit, beside = 1 << 30, 512 << 20
+	const limit, beside = 1 << 30, 1 << 30
 	const rows = "SELECT i AS id, (hash(i) >> 1)::BIGINT AS a, hash(i + 1) / 7.0 AS b, md5(i::VARCHAR) AS c, md5((i + 1)::VARCHAR) AS d FROM range(%d) t(i)"
 	c := newCopier(t, "LAKEPORT_MEMORY=1GB")
 	files := map[string][]byte{
