@@ -71,11 +71,11 @@ func (sc *scan) admit(m *mount) {
 func (sc *scan) advance(force int) {
 	s := sc.st.store
 	s.mu.Lock()
-	dropped := sc.skip()
-	var out []*flight
+	var out, dropped []*flight
 	for sc.st.err == nil && sc.more() {
 		r, forced := sc.todo[0], sc.next-1 == force
 		if !sc.room(r.len()) {
+			dropped = append(dropped, sc.skip()...)
 			dropped = append(dropped, s.reclaim(sc)...)
 			if !forced && !sc.room(r.len()) {
 				break
@@ -267,7 +267,8 @@ func (sc *scan) count(f *flight, sign int) {
 }
 
 // skip takes the flights of groups that the engine has passed out of the
-// window. Store.mu is held; the caller discards them after.
+// window. They stay while there is room: a thread that the machine holds up may
+// be reading just these. Store.mu is held; the caller discards them after.
 func (sc *scan) skip() []*flight {
 	n := 0
 	for n < len(sc.queue) && sc.queue[n].ordinal <= sc.furthest-skipGroups {

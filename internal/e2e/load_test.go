@@ -159,7 +159,7 @@ func TestLoadsFetchEachByteOnce(t *testing.T) {
 		all := 3 * int64(len(file))
 		most := all + all/20
 		if format == "parquet" {
-			most = all + all/2 // where the machine is slow, two threads may fetch one row group
+			most = all + all/10 // footers, and a group of a thread that was held up
 		}
 		if sent == 0 || sent > most {
 			t.Errorf("a load of %d bytes of %s is sent %d in %d calls", all, format, sent, calls)

@@ -125,6 +125,9 @@ func (l *lab) awaitDatabase(account, engine, name string) *sourceDB {
 	var d *sourceDB
 	l.await("database "+name, func() (string, bool) {
 		_, a := l.rds(account, url.Values{"Action": {"DescribeDBInstances"}, "DBInstanceIdentifier": {name}})
+		if len(a.List) == 1 && a.List[0].Status == "failed" {
+			l.t.Fatalf("database %s has failed\n%s", name, l.log)
+		}
 		if len(a.List) != 1 || a.List[0].Status != "available" {
 			return fmt.Sprintf("%+v", a), false
 		}

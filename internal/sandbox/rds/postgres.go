@@ -142,7 +142,9 @@ func (p *postgres) configure(d *database) error {
 	if word(logicalReplication) == "on" {
 		level = "logical"
 	}
-	text := "listen_addresses = ''\nunix_socket_directories = '.'\nsynchronous_commit = off\nshared_buffers = 32MB\nmax_connections = 200\n" +
+	// What processes share is in files of the server's own: a container's
+	// /dev/shm may be closed to nobody, and keeps what a killed server leaves.
+	text := "dynamic_shared_memory_type = mmap\nlisten_addresses = ''\nunix_socket_directories = '.'\nsynchronous_commit = off\nshared_buffers = 32MB\nmax_connections = 200\n" +
 		"lc_messages = 'C'\nlc_monetary = 'C'\nlc_numeric = 'C'\nlc_time = 'C'\nwal_level = " + level + "\n"
 	for name := range static {
 		text += name + " = " + word(name) + "\n"
