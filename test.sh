@@ -140,7 +140,7 @@ case ${1:-all} in
     setup
     check
     go test -count=1 -timeout 20m ./...
-    fuzz 2s
+    fuzz 1s
     ;;
   *) sed -n '2,12p' "$0"; exit 2 ;;
 esac

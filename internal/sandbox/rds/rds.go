@@ -240,7 +240,7 @@ func (s *Service) accept(ctx context.Context, id, arn string, r *running, l net.
 				return
 			}
 			if err := r.engine.serve(ctx, conn, &door{s, d, l.Addr().String()}); err != nil && ctx.Err() == nil {
-				s.log.Info("connection to a database ended", "database", d.Name, "error", err)
+				s.log.Debug("connection to a database ended", "database", d.Name, "error", err)
 			}
 		})
 	}
