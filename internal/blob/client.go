@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/encoding/httpbinding"
@@ -59,7 +60,12 @@ func (s *Store) Client(cfg aws.Config, o ClientOptions) *Client {
 	if cfg.Credentials == nil {
 		cfg.Credentials = aws.AnonymousCredentials{}
 	}
-	style := func(so *s3.Options) { so.UsePathStyle = o.PathStyle }
+	style := func(so *s3.Options) {
+		so.UsePathStyle = o.PathStyle
+		// S3 slows down who lists much: three attempts are few where a fifth of
+		// all requests are refused, and its pauses are short.
+		so.Retryer = retry.NewStandard(func(ro *retry.StandardOptions) { ro.MaxAttempts, ro.MaxBackoff = listAttempts, time.Second })
+	}
 	return &Client{
 		store: s, cfg: cfg, o: o,
 		s3:       s3.NewFromConfig(cfg, style),
@@ -68,6 +74,10 @@ func (s *Store) Client(cfg aws.Config, o ClientOptions) *Client {
 		resolver: s3.NewDefaultEndpointResolverV2(),
 	}
 }
+
+// listAttempts is how often the SDK sends a request that S3 slows down or that
+// is lost; reads of objects have a budget of their own.
+const listAttempts = 6
 
 // api is the SDK's client for the identity. Whether that has keys may not be
 // known before it is asked.
