@@ -85,7 +85,7 @@ CREATE MACRO @split_to_array(s) AS to_json(string_split(s, ',')), (s, d) AS to_j
 CREATE MACRO @to_char(x TIMESTAMP, f) AS redshift_to_char_time(x, f), (x TIMESTAMPTZ, f) AS redshift_to_char_time(CAST(x AS TIMESTAMP), f), (x DATE, f) AS redshift_to_char_time(CAST(x AS TIMESTAMP), f),
   (x VARCHAR, f) AS redshift_to_char_time(CAST(x AS TIMESTAMP), f), (x, f) AS redshift_to_char_number(CAST(x AS VARCHAR), f);
 CREATE MACRO @to_date(s, f) AS CAST(redshift_parse_time(s, f) AS DATE), (s, f, strict) AS CAST(CASE WHEN strict THEN redshift_parse_strict(s, f) ELSE redshift_parse_time(s, f) END AS DATE);
-CREATE MACRO @to_timestamp(s, f) AS CAST(redshift_parse_strict(s, f) AS TIMESTAMPTZ), (s, f, strict) AS CAST(CASE WHEN strict THEN redshift_parse_strict(s, f) ELSE redshift_parse_time(s, f) END AS TIMESTAMPTZ);
+CREATE MACRO @to_timestamp(s, f) AS CAST(redshift_parse_time(s, f) AS TIMESTAMPTZ), (s, f, strict) AS CAST(CASE WHEN strict THEN redshift_parse_strict(s, f) ELSE redshift_parse_time(s, f) END AS TIMESTAMPTZ);
 
 -- PostgreSQL's functions about its catalog. There is one user, and it may do all.
 CREATE MACRO @pg_get_userbyid(x) AS 'root';

@@ -228,7 +228,7 @@ var widths = map[string]int{"YYYY": 4, "YYY": 3, "YY": 2, "Y": 1, "MM": 2, "DD":
 	"SSSS": 5, "SSSSS": 5, "D": 1, "Q": 1, "W": 1, "WW": 2, "CC": 2}
 
 // callParseTemplate reads a time by a template, as a TIMESTAMP. A value beyond
-// its range counts on, as TO_DATE does unless it is strict.
+// its range counts on, as in TO_DATE and TO_TIMESTAMP unless they are strict.
 func callParseTemplate(f *lake.Frame) (bool, error) {
 	t, err := parseTemplate(string(f.Text(0)), string(f.Text(1)))
 	f.Int = t.UnixMicro()
