@@ -171,32 +171,16 @@ func (s *Store) loadRepositories(ctx context.Context) error {
 	if _, err := s.conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS "+repositories+" (name VARCHAR NOT NULL, definition BLOB NOT NULL)"); err != nil {
 		return fmt.Errorf("prepare the repositories' table: %w", err)
 	}
-	rows, err := s.conn.Query(ctx, "SELECT name, definition FROM "+repositories)
-	if err != nil {
-		return fmt.Errorf("read the repositories: %w", err)
-	}
-	defer rows.Close()
-	for {
-		chunk, err := rows.Next(ctx)
-		if err != nil || chunk == nil {
-			return err
+	return s.stored(ctx, repositories, "repository", repositoryPlace, func(name string, plain []byte) error {
+		var d RepositoryDefinition
+		if err := json.Unmarshal(plain, &d); err != nil {
+			return fmt.Errorf("read repository %s: %w", name, err)
 		}
-		names, sealed := chunk.Columns[0].Strings(), chunk.Columns[1].Strings()
-		for i := range chunk.Rows {
-			name := string(names[i].Bytes())
-			plain, err := s.box.Unseal(sealed[i].Bytes(), repositoryPlace(name))
-			if err != nil {
-				return fmt.Errorf("unseal repository %s: %w", name, err)
-			}
-			var d RepositoryDefinition
-			if err := json.Unmarshal(plain, &d); err != nil {
-				return fmt.Errorf("read repository %s: %w", name, err)
-			}
-			storage, _, err := s.repositoryStorage(d, "")
-			if err != nil {
-				return fmt.Errorf("check repository %s: %w", name, err)
-			}
-			s.repos[name] = &Repository{RepositoryDefinition: d, Storage: storage}
+		storage, _, err := s.repositoryStorage(d, "")
+		if err != nil {
+			return fmt.Errorf("check repository %s: %w", name, err)
 		}
-	}
+		s.repos[name] = &Repository{RepositoryDefinition: d, Storage: storage}
+		return nil
+	})
 }

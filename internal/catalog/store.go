@@ -55,9 +55,25 @@ func Open(ctx context.Context, db *engine.DB, conn *engine.Conn, box *secret.Box
 const table = engine.Catalog + "." + Schema + ".catalogs"
 
 func (s *Store) load(ctx context.Context) error {
+	return s.stored(ctx, table, "catalog", where, func(name string, plain []byte) error {
+		var d Definition
+		if err := json.Unmarshal(plain, &d); err != nil {
+			return fmt.Errorf("read catalog %s: %w", name, err)
+		}
+		checked, err := check(d, "")
+		if err != nil {
+			return fmt.Errorf("check catalog %s: %w", name, err)
+		}
+		s.open[name] = s.build(d, checked)
+		return nil
+	})
+}
+
+// stored unseals each definition of a table; place is what binds it to its name.
+func (s *Store) stored(ctx context.Context, table, what string, place func(string) string, each func(name string, plain []byte) error) error {
 	rows, err := s.conn.Query(ctx, "SELECT name, definition FROM "+table)
 	if err != nil {
-		return fmt.Errorf("read the catalogs: %w", err)
+		return fmt.Errorf("read the definitions of each %s: %w", what, err)
 	}
 	defer rows.Close()
 	for {
@@ -68,19 +84,13 @@ func (s *Store) load(ctx context.Context) error {
 		names, sealed := chunk.Columns[0].Strings(), chunk.Columns[1].Strings()
 		for i := range chunk.Rows {
 			name := string(names[i].Bytes())
-			plain, err := s.box.Unseal(sealed[i].Bytes(), where(name))
+			plain, err := s.box.Unseal(sealed[i].Bytes(), place(name))
 			if err != nil {
-				return fmt.Errorf("unseal catalog %s: %w", name, err)
+				return fmt.Errorf("unseal %s %s: %w", what, name, err)
 			}
-			var d Definition
-			if err := json.Unmarshal(plain, &d); err != nil {
-				return fmt.Errorf("read catalog %s: %w", name, err)
+			if err := each(name, plain); err != nil {
+				return err
 			}
-			checked, err := check(d, "")
-			if err != nil {
-				return fmt.Errorf("check catalog %s: %w", name, err)
-			}
-			s.open[name] = s.build(d, checked)
 		}
 	}
 }
