@@ -122,6 +122,8 @@ func (l *lake) read(ctx context.Context, catalogs *glue.Client, api *lakeformati
 		}
 		l.locations = append(l.locations, page.ResourceInfoList...)
 	}
+	// Assumed: without a filter the list also has the grants on catalogs within
+	// the account's own, such as those of table buckets.
 	for pages := lakeformation.NewListPermissionsPaginator(api, &lakeformation.ListPermissionsInput{}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
