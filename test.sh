@@ -8,7 +8,7 @@
 #   ./test.sh parts      fetch the real servers that tests and demo start
 #   ./test.sh interop    slow tests against other engines, which it installs
 #   ./test.sh soak 30    pipes through so many stops; LAKEPORT_SOAK_SEED repeats one
-#   ./test.sh memory     how much memory loads of 5 GB take; 24 GB of disk
+#   ./test.sh memory 5   how much memory loads of so many GB take; five times as much disk
 #   ./test.sh fuzz 60s   every fuzz target for this long each
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -136,7 +136,7 @@ case ${1:-all} in
   parts) parts ;;
   interop) interop ;;
   soak) LAKEPORT_SOAK=${2:-30} go test -count=1 -v -timeout 60m -run '^TestPipesOutliveStops$' ./internal/e2e ;;
-  memory) LAKEPORT_LOADS=1 go test -count=1 -v -timeout 120m -run "^TestMemoryOfLoads$" ./internal/e2e ;;
+  memory) LAKEPORT_LOADS=${2:-5} go test -count=1 -v -timeout 120m -run "^TestMemoryOfLoads$" ./internal/e2e ;;
   fuzz) fuzz "${2:-60s}" "${3:-}" ;;
   all)
     setup

@@ -37,9 +37,11 @@ type Format struct {
 	Outside bool
 	// SkipBlank drops rows that hold nothing.
 	SkipBlank bool
+	Longest   int // bounds a row in bytes; 0: MaxRow
 }
 
-// MaxRow bounds a row in bytes: Redshift's limit for one input row.
+// MaxRow bounds a row in bytes unless its format says otherwise: Redshift's limit
+// for one input row.
 const MaxRow = 4 << 20
 
 // Fault is why a row could not be split.
@@ -54,7 +56,7 @@ func (f *Fault) Error() string { return f.Reason }
 const (
 	NoEndQuote = "Delimited value missing end quote"
 	BadQuote   = "Invalid quote formatting for CSV"
-	TooLong    = "the row is longer than 4 MB"
+	TooLong    = "the row is too long"
 )
 
 // Field is one value of a row.
@@ -84,6 +86,16 @@ type Reader struct {
 	plain  []byte // fields that differ from the text they were written as
 	skip   int
 	delim0 byte
+	mark   []byte // what ends a row
+	scan   progress
+	begun  bool
+}
+
+// progress is how far the search for the end of the row at Reader.at has come.
+type progress struct {
+	at     int  // bytes that are looked at
+	quoted bool // they end inside quotes
+	inside bool // they end inside a field: a quote is data
 }
 
 // NewReader reads in, which it does not close.
@@ -94,7 +106,14 @@ func NewReader(in io.Reader, f Format) (*Reader, error) {
 	case f.Row != "" && f.Row == f.Delimiter:
 		return nil, fmt.Errorf("rows and fields end alike, with %q", f.Row)
 	}
-	return &Reader{f: f, in: in, line: 1, skip: f.Skip, delim0: f.Delimiter[0], buf: make([]byte, 0, 256<<10)}, nil
+	mark := "\n"
+	if f.Row != "" {
+		mark = f.Row
+	}
+	if f.Longest == 0 {
+		f.Longest = MaxRow
+	}
+	return &Reader{f: f, in: in, line: 1, skip: f.Skip, delim0: f.Delimiter[0], mark: []byte(mark), buf: make([]byte, 0, 256<<10)}, nil
 }
 
 // Next gives the next row, io.EOF after the last. An error of another kind is
@@ -117,19 +136,41 @@ func (r *Reader) Next() (*Row, error) {
 }
 
 func (r *Reader) next() (*Row, error) {
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
 	for {
 		if size, ended := r.rowEnd(); ended || r.end && size > 0 {
 			return r.take(size, ended), nil
 		} else if r.end {
 			return nil, io.EOF
 		}
-		if len(r.buf)-r.at > MaxRow {
+		if len(r.buf)-r.at > r.f.Longest {
 			return r.drop()
 		}
 		if err := r.fill(); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// byteOrderMark may stand in front of UTF-8 text, and is no part of it
+// (StarRocks' CSV reader passes over it. Assumed: Redshift's too).
+const byteOrderMark = "\xef\xbb\xbf"
+
+// begin passes over a byte order mark.
+func (r *Reader) begin() error {
+	for !r.begun {
+		if len(r.buf) >= len(byteOrderMark) || r.end {
+			if bytes.HasPrefix(r.buf, []byte(byteOrderMark)) {
+				r.at = len(byteOrderMark)
+			}
+			r.begun = true
+		} else if err := r.fill(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fill reads more behind what is left.
@@ -150,66 +191,54 @@ func (r *Reader) fill() error {
 }
 
 // rowEnd gives the length of the row at r.at without its end; ended is false
-// where more must be read to tell.
+// where more must be read to tell. It goes on where it stopped the last time.
 func (r *Reader) rowEnd() (size int, ended bool) {
 	b := r.buf[r.at:]
-	if r.f.Quote == 0 && r.f.Escape == 0 {
-		if r.f.Row != "" {
-			if i := bytes.Index(b, []byte(r.f.Row)); i >= 0 {
-				return i, true
-			}
-		} else if i := bytes.IndexByte(b, '\n'); i >= 0 {
-			return i, true
-		}
-		return len(b), false
+	if r.f.Quote != 0 || r.f.Escape != 0 {
+		return r.quotedEnd(b)
 	}
-	return r.quotedEnd(b)
+	if i := bytes.Index(b[r.scan.at:], r.mark); i >= 0 {
+		return r.scan.at + i, true
+	}
+	r.scan.at = max(len(b)-len(r.mark)+1, r.scan.at)
+	return len(b), false
 }
 
 // quotedEnd is rowEnd where quotes or escapes may hide a row end.
 func (r *Reader) quotedEnd(b []byte) (size int, ended bool) {
-	end := byte('\n')
-	if r.f.Row != "" {
-		end = r.f.Row[0]
+	limit := len(b)
+	if !r.end { // what may be the first bytes of a pair, delimiter or row end waits for the rest
+		limit -= max(len(r.f.Delimiter), len(r.mark), 2) - 1
 	}
-	quoted, start := false, true // start: a quote here would open the field
-	for i := 0; i < len(b); i++ {
+	i, quoted, inside := r.scan.at, r.scan.quoted, r.scan.inside
+	for ; i < limit; i++ {
 		switch c := b[i]; {
 		case c == r.f.Escape && r.f.Escape != 0 && !(quoted && c == r.f.Quote):
 			i++
-			start = false
+			inside = true
 		case quoted:
 			if c != r.f.Quote {
 				continue
 			}
 			if i+1 < len(b) && b[i+1] == r.f.Quote {
 				i++
-			} else if i+1 == len(b) && !r.end {
-				return len(b), false
 			} else {
 				quoted = false
 			}
-		case c == end && bytes.HasPrefix(b[i:], r.rowMark()):
+		case c == r.mark[0] && bytes.HasPrefix(b[i:], r.mark):
 			return i, true
-		case start && c == r.f.Quote && r.f.Quote != 0:
-			quoted = true
-			start = false
+		case !inside && c == r.f.Quote && r.f.Quote != 0:
+			quoted, inside = true, true
 		case c == r.delim0 && bytes.HasPrefix(b[i:], []byte(r.f.Delimiter)):
 			i += len(r.f.Delimiter) - 1
-			start = true
-		case start && blank(c) && (r.f.Trim || r.f.Outside):
+			inside = false
+		case !inside && blank(c) && (r.f.Trim || r.f.Outside):
 		default:
-			start = false
+			inside = true
 		}
 	}
+	r.scan = progress{min(i, len(b)), quoted, inside}
 	return len(b), false
-}
-
-func (r *Reader) rowMark() []byte {
-	if r.f.Row == "" {
-		return []byte{'\n'}
-	}
-	return []byte(r.f.Row)
 }
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
@@ -218,18 +247,15 @@ func blank(c byte) bool { return c == ' ' || c == '\t' }
 func (r *Reader) take(size int, ended bool) *Row {
 	raw := r.buf[r.at : r.at+size]
 	r.row.Line = r.line
-	r.line += int64(bytes.Count(raw, []byte{'\n'}))
-	r.at += size
+	r.pass(size)
 	if ended {
-		mark := r.rowMark()
-		r.line += int64(bytes.Count(mark, []byte{'\n'}))
-		r.at += len(mark)
+		r.pass(len(r.mark))
 	}
-	if r.f.Row == "" {
+	if r.f.Row == "" && !r.escapedEnd(raw) {
 		raw = bytes.TrimSuffix(raw, []byte{'\r'})
 	}
 	r.row.Raw, r.row.Fault, r.row.Fields, r.plain = raw, nil, r.row.Fields[:0], r.plain[:0]
-	if len(raw) > MaxRow {
+	if len(raw) > r.f.Longest {
 		r.row.Fault = &Fault{Reason: TooLong}
 		return &r.row
 	}
@@ -241,23 +267,39 @@ func (r *Reader) take(size int, ended bool) *Row {
 	return &r.row
 }
 
-// drop skips the rest of a row that is too long: to the next line.
+// pass goes on to the byte behind the next n, where a row or a part of one begins.
+func (r *Reader) pass(n int) {
+	r.line += int64(bytes.Count(r.buf[r.at:r.at+n], []byte{'\n'}))
+	r.at += n
+	r.scan = progress{}
+}
+
+// escapedEnd tells whether an escape makes the last byte of a row data.
+func (r *Reader) escapedEnd(raw []byte) bool {
+	n := 0
+	for r.f.Escape != 0 && n+2 <= len(raw) && raw[len(raw)-2-n] == r.f.Escape {
+		n++
+	}
+	return n%2 == 1
+}
+
+// drop skips a row that is too long, to the end that its quotes and escapes let
+// it have: what is inside them is never taken for rows.
 func (r *Reader) drop() (*Row, error) {
 	r.row = Row{Line: r.line, Raw: bytes.Clone(r.buf[r.at : r.at+1024]), Fault: &Fault{Reason: TooLong}}
 	for {
-		mark := r.rowMark()
-		if i := bytes.Index(r.buf[r.at:], mark); i >= 0 {
-			r.line += int64(bytes.Count(r.buf[r.at:r.at+i+len(mark)], []byte{'\n'}))
-			r.at += i + len(mark)
+		size, ended := r.rowEnd()
+		if ended {
+			r.pass(size + len(r.mark))
 			return &r.row, nil
 		}
-		keep := max(len(r.buf)-len(mark)+1, r.at)
-		r.line += int64(bytes.Count(r.buf[r.at:keep], []byte{'\n'}))
-		r.at = keep
 		if r.end {
-			r.at = len(r.buf)
+			r.pass(size)
 			return &r.row, nil
 		}
+		seen := r.scan
+		r.pass(seen.at)
+		r.scan = progress{0, seen.quoted, seen.inside}
 		if err := r.fill(); err != nil {
 			return nil, err
 		}
@@ -278,7 +320,7 @@ func (r *Reader) split(raw []byte) {
 			text = raw[:i]
 		}
 		if r.f.Trim {
-			text = bytes.Trim(text, " ")
+			text = bytes.Trim(text, " \t")
 		}
 		r.row.Fields = append(r.row.Fields, Field{Text: text, Null: r.isNull(text)})
 		if i < 0 {

@@ -84,6 +84,11 @@ func TestRowsSplitByTheirFormat(t *testing.T) {
 		{"CSV quotes must end", csv, "a,\"b\nc", "1[!" + NoEndQuote + "@1]"},
 		{"quotes inside a field are data", csv, "a\"b,c\n", "1[a\"b|c]"},
 		{"ENCLOSE with ESCAPE", enclosed, `"a\"b", "c""d" ,\N, x ` + "\n", `1[a"b|c"d|∅|x]`},
+		{"an escaped carriage return is data", escaping, "a\\\r\nb\\\\\r\nc\r\n", "1[a\r]2[b\\]3[c]"},
+		{"a byte order mark is no text", pipes, "\ufeffa|\ufeffb\n\ufeffc", "1[a|\ufeffb]2[\ufeffc]"},
+		{"a byte order mark before quotes", csv, "\ufeff\"a\nb\"\n", "1[a\nb]"},
+		{"nothing but a byte order mark", csv, "\ufeff", ""},
+		{"a delimiter of several bytes behind quotes", Format{Delimiter: "||", Quote: '\''}, "'a||b'||'c\n'\n|'|||d\n", "1[a||b|c\n]3[|'||d]"},
 		{"a quoted NULL is text", enclosed, `"\\N"` + "\n", `1[\N]`},
 		{"rows and fields must differ", Format{Delimiter: ",", Row: ","}, "", `refused: rows and fields end alike, with ","`},
 	} {
@@ -104,8 +109,14 @@ func TestRowsThatAreTooLongAreFaults(t *testing.T) {
 	if want := "1[a]2[!" + TooLong + "@0]3[b]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	got = show(t, strings.NewReader("\""+long+"\"\nb\n"), csv)
-	if want := "1[!" + TooLong + "@0]2[b]"; got != want {
+	got = show(t, strings.NewReader("\""+long+"\nx\n\"\nb\n"), csv)
+	if want := "1[!" + TooLong + "@0]4[b]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	shorter := csv
+	shorter.Longest = 300 << 10
+	got = show(t, strings.NewReader("a\n\""+long+"\n\"\nb\n"), shorter)
+	if want := "1[a]2[!" + TooLong + "@0]4[b]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -2,8 +2,10 @@ package session
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"lakeport/internal/catalog"
@@ -126,9 +128,14 @@ func loadFormat(d syntax.LoadData) (transfer.Format, error) {
 	return transfer.Delimited, nil
 }
 
-// readText reads separators and options of CSV.
+// longestRow bounds a row of CSV in bytes: some of StarRocks' longest strings, of
+// 1 MB each.
+const longestRow = 16 << 20
+
+// readText reads separators and options of CSV. StarRocks passes over empty
+// rows.
 func (p *loadPart) readText(text string) error {
-	p.text = delimited.Format{Delimiter: "\t", Null: `\N`, HasNull: true}
+	p.text = delimited.Format{Delimiter: "\t", Null: `\N`, HasNull: true, SkipBlank: true, Longest: longestRow}
 	for given, to := range map[*syntax.StringLit]*string{p.Columns: &p.text.Delimiter, p.LoadData.Rows: &p.text.Row} {
 		if given == nil {
 			continue
@@ -148,9 +155,11 @@ func (p *loadPart) readText(text string) error {
 		}
 		switch key, value := strings.ToLower(o.Key.Value), o.Value.Value; key {
 		case "skip_header":
-			if _, err := fmt.Sscanf(value, "%d", &p.text.Skip); err != nil || p.text.Skip < 0 {
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 0 {
 				return bad("a number of lines")
 			}
+			p.text.Skip = n
 		case "trim_space":
 			p.text.Trim = strings.EqualFold(value, "true")
 			if !p.text.Trim && !strings.EqualFold(value, "false") {
@@ -181,11 +190,10 @@ func (p *loadPart) readText(text string) error {
 func separator(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
-		var c byte
 		switch {
 		case s[i] == '\\' && i+3 < len(s) && (s[i+1] == 'x' || s[i+1] == 'X'):
-			if _, err := fmt.Sscanf(s[i+2:i+4], "%02x", &c); err == nil {
-				b.WriteByte(c)
+			if c, err := hex.DecodeString(s[i+2 : i+4]); err == nil {
+				b.Write(c)
 				i += 3
 				continue
 			}

@@ -5,6 +5,7 @@ package transfer
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"path"
 	"slices"
@@ -157,10 +158,9 @@ func pathValue(key, name string) (parquet.Constant, bool) {
 func unescape(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
-		var c byte
 		if s[i] == '%' && i+2 < len(s) {
-			if _, err := fmt.Sscanf(s[i+1:i+3], "%02x", &c); err == nil {
-				b.WriteByte(c)
+			if c, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				b.Write(c)
 				i += 2
 				continue
 			}

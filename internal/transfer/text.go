@@ -1,14 +1,17 @@
 package transfer
 
 import (
+	"bufio"
 	"bytes"
 	"compress/bzip2"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
@@ -111,6 +114,8 @@ func (r *textRows) keep(row *delimited.Row) {
 		fault = row.Fault.Reason
 	case len(row.Fields) != r.fields:
 		fault = fmt.Sprintf("Value count does not match column count. Expect %d, but got %d", r.fields, len(row.Fields))
+	case slices.ContainsFunc(row.Fields, func(f delimited.Field) bool { return !utf8.Valid(f.Text) }):
+		fault = "Invalid UTF-8 row"
 	}
 	for _, c := range r.wanted {
 		at := cell{from: len(r.held), null: true}
@@ -163,7 +168,7 @@ func expand(key string, in io.Reader) (out io.Reader, stop func(), err error) {
 	case "lz4":
 		out = lz4.NewReader(in)
 	case "deflate":
-		out, err = zlib.NewReader(in)
+		out, err = inflate(in)
 	case "zst", "zstd":
 		d, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20))
 		if err != nil {
@@ -174,6 +179,35 @@ func expand(key string, in io.Reader) (out io.Reader, stop func(), err error) {
 		out = in
 	}
 	return out, nothing, err
+}
+
+// inflated reads zlib streams that stand one behind the other, as the other
+// compressions' pieces may.
+type inflated struct {
+	in *bufio.Reader
+	z  io.ReadCloser
+}
+
+func inflate(in io.Reader) (*inflated, error) {
+	b := bufio.NewReader(in)
+	z, err := zlib.NewReader(b)
+	return &inflated{b, z}, err
+}
+
+// Read implements io.Reader.
+func (r *inflated) Read(p []byte) (int, error) {
+	for {
+		n, err := r.z.Read(p)
+		if err != io.EOF {
+			return n, err
+		}
+		if _, err := r.in.Peek(1); err != nil {
+			return n, err
+		}
+		if err := r.z.(zlib.Resetter).Reset(r.in, nil); err != nil || n > 0 {
+			return n, err
+		}
+	}
 }
 
 // window is how much of an object is fetched at once: the next window is under
