@@ -14,7 +14,7 @@ import (
 // layers below its own, never a neighbour.
 var layers = [][]string{
 	{"sqlerr", "secret", "syntax", "dialect", "lake", "metastore", "iam", "wire", "parquet"},
-	{"awsauth", "sigv4", "blob", "delimited", "engine", "orc", "parts", "wire/mysql", "wire/pg"},
+	{"awsauth", "sigv4", "blob", "delimited", "engine", "orc", "avro", "parts", "wire/mysql", "wire/pg"},
 	{"metastore/glue", "metastore/hms", "metastore/hmstest", "metastore/icerest", "metastore/iceresttest", "metastore/metastoretest", "format/hive", "format/iceberg", "scan", "format/delta", "format/hudi"},
 	{"catalog", "account"},
 	{"job", "transfer", "doctor", "pipe"},

@@ -227,11 +227,11 @@ func (c *Catalog) icebergOptions(name string, store iceberg.Store) iceberg.Optio
 func (s *Storage) icebergOptions(name string, store iceberg.Store) iceberg.Options {
 	return iceberg.Options{
 		Name: name, Read: s.whole, Put: s.put, Remove: s.remove, Store: store,
-		ReadRange: func(ctx context.Context, uri string, off, n int64) ([]byte, error) {
+		Head: func(ctx context.Context, uri string) (lake.Object, error) {
 			o, err := s.objects.Head(ctx, uri)
-			if err != nil {
-				return nil, s.ExplainS3(ctx, err)
-			}
+			return o, s.ExplainS3(ctx, err)
+		},
+		ReadRange: func(ctx context.Context, o lake.Object, off, n int64) ([]byte, error) {
 			data, err := s.objects.Read(ctx, o, off, n)
 			return data, s.ExplainS3(ctx, err)
 		},

@@ -23,6 +23,10 @@ import (
 type Source struct {
 	Name string
 	Size int64
+	// Proleptic says that days and timestamps count in the Gregorian calendar
+	// always, whatever the file tells of its writer: Iceberg's writers store them
+	// so and tell nothing.
+	Proleptic bool
 	// Read gives n bytes from off. It is called many times at once; the bytes are
 	// the caller's, who does not change them.
 	Read func(ctx context.Context, off, n int64) ([]byte, error)

@@ -74,7 +74,8 @@ type typeInfo struct {
 	names     []string // of a struct's fields
 	precision uint64
 	scale     uint64
-	fieldID   int // Iceberg's, from the attribute iceberg.id; 0: none
+	fieldID   int  // Iceberg's, from the attribute iceberg.id; 0: none
+	time      bool // a LONG is micros since midnight, by the attribute iceberg.long-type
 }
 
 const maxDepth = 64 // of nested types
@@ -130,7 +131,7 @@ func (f *File) parseFooter(b []byte, p postscript) error {
 	// Java's writers are hybrid where they do not say otherwise; the other
 	// writers know the proleptic calendar only.
 	const java, hybrid, proleptic = 0, 1, 2
-	f.hybrid = calendar == hybrid || calendar != proleptic && writer == java
+	f.hybrid = !f.src.Proleptic && (calendar == hybrid || calendar != proleptic && writer == java)
 	// HIVE-8732: the first writer's string statistics follow another order;
 	// ORC-1553: those of short decimals may be wrong before version 7.
 	f.old = writer == java && p.writerVersion == 0
@@ -198,6 +199,7 @@ func (t *typeInfo) attribute(b []byte) error {
 	if id, bad := strconv.Atoi(value); key == "iceberg.id" && bad == nil {
 		t.fieldID = id
 	}
+	t.time = t.time || key == "iceberg.long-type" && value == "TIME"
 	return err
 }
 
@@ -278,6 +280,10 @@ func (f *File) typeOf(id, depth int) (lake.Type, error) {
 		return decimalType(t)
 	case kindUnion:
 		return lake.Type{}, fmt.Errorf("it is a union")
+	case kindLong:
+		if t.time {
+			return lake.Type{Kind: lake.Time}, nil
+		}
 	}
 	k, ok := plainKinds[t.kind]
 	if !ok {

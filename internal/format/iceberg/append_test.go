@@ -102,7 +102,7 @@ func (s *shelf) table() *Table {
 	m, err := s.Load(s.l.Context())
 	s.l.must(err)
 	t, err := NewTable(m, lake.At{}, Options{
-		Name: "db.t", Read: s.l.read, ReadRange: s.l.readRange, Store: s,
+		Name: "db.t", Read: s.l.read, Head: s.l.client.Head, ReadRange: s.l.client.Read, Store: s,
 		Put: func(ctx context.Context, uri string, data []byte) error {
 			_, err := s.l.client.Put(ctx, uri, bytes.NewReader(data))
 			return err

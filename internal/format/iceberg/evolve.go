@@ -14,9 +14,14 @@ import (
 type source struct {
 	id   int       // of the field
 	key  string    // the reader's key: the id, or a name where the file has no ids; "": not in the file
+	at   int       // the file's column
+	from lake.Type // as what the file has it
 	read lake.Type // as what the reader gives it
 	expr string    // the table's value, over the reader's column; "": it needs no more than that
 }
+
+// String tells sources apart that are not read by one call.
+func (s source) String() string { return fmt.Sprintf("%d %s %s %s", s.id, s.key, s.read, s.expr) }
 
 // column is the reader's name of a field: none of the virtual columns' names
 // begins like it.

@@ -87,14 +87,6 @@ func (l *lab) read(ctx context.Context, uri string) ([]byte, error) {
 	return l.client.Get(ctx, lake.Object{Bucket: bucket, Key: key})
 }
 
-func (l *lab) readRange(ctx context.Context, uri string, off, n int64) ([]byte, error) {
-	o, err := l.client.Head(ctx, uri)
-	if err != nil {
-		return nil, err
-	}
-	return l.client.Read(ctx, o, off, n)
-}
-
 // open opens the table of a metadata file in the bucket.
 func (l *lab) open(key string, at lake.At) (*Table, error) {
 	data, err := l.read(l.Context(), "s3://lake/"+key)
@@ -103,7 +95,7 @@ func (l *lab) open(key string, at lake.At) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewTable(m, at, Options{Name: "db.t", Read: l.read, ReadRange: l.readRange})
+	return NewTable(m, at, Options{Name: "db.t", Read: l.read, Head: l.client.Head, ReadRange: l.client.Read})
 }
 
 // rows plans a table and gives the rows of a query over it, {t}.

@@ -17,8 +17,12 @@ type reading struct {
 	table   *Table
 	need    lake.Need
 	files   *files
-	shapes  []fileShape // of the scan's objects: data, position deletes, equality deletes
+	shapes  []fileShape // of the files: data, position deletes, equality deletes
+	mounted []int       // the files that the engine reads, as objects of the scan
+	fed     []*fed      // the others, as feeds of the scan
 	vectors map[int][]int64
+	paths   map[int]string // of mounted files
+	feeds   []string       // items of FROM
 }
 
 // fileShape is how one file's columns become the table's.
@@ -26,10 +30,11 @@ type fileShape struct {
 	columns []source       // of the table's columns, in order
 	keys    map[int]source // of the columns that equality deletes compare
 	ids     bool           // the file's fields have ids
+	fed     *fed           // nil: the file is mounted
 	spelled string         // equal shapes are read by one call
 }
 
-// describe takes what a file's footer says.
+// describe takes what the footer of file i says.
 func (r *reading) describe(i int, inFile []lake.Column) error {
 	f := r.file(i)
 	if inFile == nil {
@@ -91,7 +96,7 @@ func (r *reading) refuse(f *file, err error) error {
 	return sqlerr.New(sqlerr.Unsupported, "table %s: %s cannot be read: %w", r.table.o.Name, f.path, err)
 }
 
-// file is the i-th object of the scan.
+// file is the i-th file.
 func (r *reading) file(i int) *file {
 	for _, list := range [][]entry{r.files.positions, r.files.equality} {
 		if i >= len(r.files.data) && i-len(r.files.data) < len(list) {
@@ -104,7 +109,7 @@ func (r *reading) file(i int) *file {
 	return &r.files.data[i].file
 }
 
-// compared gives the ids by which equality deletes compare rows of an object.
+// compared gives the ids by which equality deletes compare rows of a file.
 func (r *reading) compared(i int) []int {
 	if i >= len(r.files.data) {
 		return r.file(i).equality
@@ -148,7 +153,7 @@ func (r *reading) locate(f *Field, inFile []lake.Column, ids bool) (source, erro
 	}
 	name := "f." + column(f.ID)
 	read, expr, err := evolve(inFile[at].Type, f.Type, name)
-	s := source{id: f.ID, key: strconv.Itoa(f.ID), read: read}
+	s := source{id: f.ID, key: strconv.Itoa(f.ID), at: at, from: inFile[at].Type, read: read}
 	if !ids {
 		s.key = lake.QuoteString(inFile[at].Name)
 	}
@@ -161,7 +166,6 @@ func (r *reading) locate(f *Field, inFile []lake.Column, ids bool) (source, erro
 // branch is the data files that one call of the reader reads.
 type branch struct {
 	files []int
-	paths []string
 	shape *fileShape
 	dead  []group // equality deletes that apply to some of the files
 }
@@ -176,25 +180,29 @@ type group struct {
 
 // sql spells the SELECT that yields the table's columns in order.
 func (r *reading) sql(local, feeds []string) string {
+	r.feeds, r.paths = feeds, map[int]string{}
+	for n, i := range r.mounted {
+		r.paths[i] = local[n]
+	}
 	var list []*branch
 	at := map[string]*branch{}
 	for i := range r.files.data {
 		d := &r.files.data[i]
 		dead := r.groups(d)
-		key := fmt.Sprintf("%s %v %v %v", r.shapes[i].spelled, len(d.positions) > 0, d.vector != nil, dead)
+		key := fmt.Sprintf("%p %s %v %v %v", r.shapes[i].fed, r.shapes[i].spelled, len(d.positions) > 0, d.vector != nil, dead)
 		b := at[key]
 		if b == nil {
 			b = &branch{shape: &r.shapes[i], dead: dead}
 			at[key], list = b, append(list, b)
 		}
-		b.files, b.paths = append(b.files, i), append(b.paths, local[i])
+		b.files = append(b.files, i)
 	}
 	if len(list) == 0 {
 		return r.table.empty()
 	}
 	parts := make([]string, len(list))
 	for i, b := range list {
-		parts[i] = r.branch(b, local, feeds)
+		parts[i] = r.branch(b)
 	}
 	return strings.Join(parts, "\nUNION ALL\n")
 }
@@ -214,7 +222,7 @@ func (r *reading) groups(d *dataFile) []group {
 func (r *reading) group(e int) group {
 	f := &r.files.equality[e].file
 	object := len(r.files.data) + len(r.files.positions) + e
-	return group{fmt.Sprint(f.equality), unpartitioned(r.table.meta.spec(f.spec)), r.shapes[object].spelled}
+	return group{fmt.Sprint(f.equality), unpartitioned(r.table.meta.spec(f.spec)), fmt.Sprintf("%p %s", r.shapes[object].fed, r.shapes[object].spelled)}
 }
 
 // empty yields no row of the right shape.
@@ -226,28 +234,28 @@ func (t *Table) empty() string {
 	return "SELECT " + strings.Join(parts, ", ") + " WHERE false"
 }
 
-func (r *reading) branch(b *branch, local, feeds []string) string {
+func (r *reading) branch(b *branch) string {
 	parts := make([]string, len(r.table.columns))
 	for i, c := range r.table.columns {
 		parts[i] = r.value(&r.table.schema.Fields[i], b.shape.columns[i], b.files) + " AS " + lake.QuoteName(c.Name)
 	}
-	sql := "SELECT " + strings.Join(parts, ", ") + " FROM " + readParquet(b.paths, b.shape) + " AS f"
+	sql := "SELECT " + strings.Join(parts, ", ") + " FROM " + r.from(b.files, b.shape) + " AS f"
 	d := &r.files.data[b.files[0]]
 	if len(d.positions) > 0 {
-		sql += r.withoutPositions(b, local)
+		sql += r.withoutPositions(b)
 	}
 	if d.vector != nil {
-		sql += " ANTI JOIN " + feeds[0] + " AS v ON v.pos = f.file_row_number AND v.file = " + pick(b.files, integer, "INTEGER")
+		sql += " ANTI JOIN " + r.feeds[len(r.fed)] + " AS v ON v.pos = f.file_row_number AND v.file = " + pick(b.files, integer, "INTEGER")
 	}
 	for n, g := range b.dead {
-		sql += r.withoutEqual(b, g, local, "e"+strconv.Itoa(n))
+		sql += r.withoutEqual(b, g, "e"+strconv.Itoa(n))
 	}
 	return sql
 }
 
 // withoutPositions leaves out rows that position delete files name. A delete
 // file is for files of its own partition that are not newer.
-func (r *reading) withoutPositions(b *branch, local []string) string {
+func (r *reading) withoutPositions(b *branch) string {
 	var deletes []int
 	rows := make([]string, len(b.files))
 	parts := numbers{}
@@ -261,24 +269,52 @@ func (r *reading) withoutPositions(b *branch, local []string) string {
 		rows[n] = fmt.Sprintf("(%s, %d::UBIGINT, %d, %d)", lake.QuoteString(fold(d.file.path)), n, d.sequence, parts.of(partitionKey(&d.file)))
 	}
 	slices.Sort(deletes)
-	var paths []string
-	for _, e := range deletes {
-		paths = append(paths, lake.QuoteString(local[len(r.files.data)+e]))
+	var lists []string
+	for _, from := range r.positionLists(deletes) {
+		sequence := pick(from.files, func(e int) string { return bigint(r.files.positions[e].sequence) }, "BIGINT")
+		part := pick(from.files, func(e int) string { return integer(parts.of(partitionKey(&r.files.positions[e].file))) }, "INTEGER")
+		lists = append(lists, "SELECT f.path, f.pos, "+sequence+" AS seq, "+part+" AS part FROM "+from.sql+" AS f")
 	}
-	entry := func(e int) *entry { return &r.files.positions[e] }
-	sequence := pick(deletes, func(e int) string { return bigint(entry(e).sequence) }, "BIGINT")
-	part := pick(deletes, func(e int) string { return integer(parts.of(partitionKey(&entry(e).file))) }, "INTEGER")
-	return " ANTI JOIN (SELECT m.file, f.pos FROM read_parquet([" + strings.Join(paths, ", ") + "], hive_partitioning = false, schema = MAP {" +
-		"'file_path': {name: 'path', type: 'VARCHAR', default_value: NULL}, 'pos': {name: 'pos', type: 'BIGINT', default_value: NULL}}) AS f" +
+	return " ANTI JOIN (SELECT m.file, d.pos FROM (" + strings.Join(lists, " UNION ALL ") + ") AS d" +
 		" JOIN (VALUES " + strings.Join(rows, ", ") + ") AS m(path, file, seq, part)" +
-		" ON regexp_replace(f.path, '^s3[an]://', 's3://') = m.path AND m.seq <= " + sequence + " AND m.part = " + part +
+		" ON regexp_replace(d.path, '^s3[an]://', 's3://') = m.path AND m.seq <= d.seq AND m.part = d.part" +
 		") AS p ON p.pos = f.file_row_number AND p.file = f.file_index"
+}
+
+// positionList is position delete files that one call reads.
+type positionList struct {
+	files []int // in files.positions
+	sql   string
+}
+
+// positionLists says how to read position delete files. A feed gives more than
+// is asked for: who asks compares paths, partitions and sequence numbers anyway.
+func (r *reading) positionLists(deletes []int) []positionList {
+	var list []positionList
+	var mounted positionList
+	var paths []string
+	first := len(r.files.data)
+	for _, e := range deletes {
+		f := r.shapes[first+e].fed
+		switch {
+		case f == nil:
+			mounted.files, paths = append(mounted.files, e), append(paths, lake.QuoteString(r.paths[first+e]))
+		case !slices.ContainsFunc(list, func(p positionList) bool { return p.sql == r.feeds[f.number] }):
+			list = append(list, positionList{f.places(first), r.feeds[f.number]})
+		}
+	}
+	if paths != nil {
+		mounted.sql = "read_parquet([" + strings.Join(paths, ", ") + "], hive_partitioning = false, schema = MAP {" +
+			"'file_path': {name: 'path', type: 'VARCHAR', default_value: NULL}, 'pos': {name: 'pos', type: 'BIGINT', default_value: NULL}})"
+		list = append(list, mounted)
+	}
+	return list
 }
 
 // withoutEqual leaves out rows that are equal to one of a group of equality
 // delete files, which must be newer and, unless global, in the row's partition.
 // NULL is equal to NULL.
-func (r *reading) withoutEqual(b *branch, g group, local []string, as string) string {
+func (r *reading) withoutEqual(b *branch, g group, as string) string {
 	var deletes []int
 	parts := numbers{}
 	for _, i := range b.files {
@@ -290,9 +326,13 @@ func (r *reading) withoutEqual(b *branch, g group, local []string, as string) st
 	}
 	slices.Sort(deletes)
 	first := len(r.files.data) + len(r.files.positions)
-	paths := make([]string, len(deletes))
+	shape := &r.shapes[first+deletes[0]]
+	if shape.fed != nil { // it gives them all: what does not apply is told by partition and sequence number
+		deletes = shape.fed.places(first)
+	}
+	objects := make([]int, len(deletes))
 	for n, e := range deletes {
-		paths[n] = local[first+e]
+		objects[n] = first + e
 	}
 	entry := func(e int) *entry { return &r.files.equality[e] }
 	part := func(f *file) string {
@@ -301,7 +341,6 @@ func (r *reading) withoutEqual(b *branch, g group, local []string, as string) st
 		}
 		return integer(parts.of(partitionKey(f)))
 	}
-	shape := &r.shapes[first+deletes[0]]
 	inner := []string{
 		pick(deletes, func(e int) string { return bigint(entry(e).sequence) }, "BIGINT") + " AS seq",
 		pick(deletes, func(e int) string { return part(&entry(e).file) }, "INTEGER") + " AS part",
@@ -315,7 +354,7 @@ func (r *reading) withoutEqual(b *branch, g group, local []string, as string) st
 		inner = append(inner, r.value(field, shape.keys[id], nil)+" AS "+column(id))
 		on = append(on, r.value(field, b.shape.keys[id], b.files)+" IS NOT DISTINCT FROM "+as+"."+column(id))
 	}
-	return " ANTI JOIN (SELECT " + strings.Join(inner, ", ") + " FROM " + readParquet(paths, shape) + " AS f) AS " + as + " ON " + strings.Join(on, " AND ")
+	return " ANTI JOIN (SELECT " + strings.Join(inner, ", ") + " FROM " + r.from(objects, shape) + " AS f) AS " + as + " ON " + strings.Join(on, " AND ")
 }
 
 func integer(n int) string  { return "CAST(" + strconv.Itoa(n) + " AS INTEGER)" }
@@ -373,26 +412,38 @@ func pick(files []int, of func(i int) string, typ string) string {
 	return "CAST([" + strings.Join(texts, ", ") + "] AS " + typ + "[])[CAST(f.file_index AS BIGINT) + 1]"
 }
 
-// readParquet spells the call that reads files of one shape: columns by id, or
-// by name where the files have no ids.
-func readParquet(paths []string, shape *fileShape) string {
-	quoted := make([]string, len(paths))
-	for i, p := range paths {
-		quoted[i] = lake.QuoteString(p)
-	}
-	var fields []string
+// inFile gives the columns that are read of files of the shape.
+func (s *fileShape) inFile() []source {
+	var list []source
 	seen := map[string]bool{}
 	add := func(s source) {
 		if s.key != "" && !seen[s.key] {
 			seen[s.key] = true
-			fields = append(fields, fmt.Sprintf("%s: {name: 'c%d', type: %s, default_value: NULL}", s.key, s.id, lake.QuoteString(s.read.String())))
+			list = append(list, s)
 		}
 	}
-	for _, s := range shape.columns {
-		add(s)
+	for _, c := range s.columns {
+		add(c)
 	}
-	for _, id := range slices.Sorted(maps.Keys(shape.keys)) {
-		add(shape.keys[id])
+	for _, id := range slices.Sorted(maps.Keys(s.keys)) {
+		add(s.keys[id])
+	}
+	return list
+}
+
+// from spells the item of FROM that reads files of one shape. A mounted file's
+// columns are read by id, or by name where the files have no ids.
+func (r *reading) from(files []int, shape *fileShape) string {
+	if shape.fed != nil {
+		return r.fromFeed(shape)
+	}
+	quoted := make([]string, len(files))
+	for n, i := range files {
+		quoted[n] = lake.QuoteString(r.paths[i])
+	}
+	var fields []string
+	for _, s := range shape.inFile() {
+		fields = append(fields, fmt.Sprintf("%s: {name: 'c%d', type: %s, default_value: NULL}", s.key, s.id, lake.QuoteString(s.read.String())))
 	}
 	if len(fields) == 0 { // the reader wants at least one; this one is in no file
 		fields = []string{"2147483000: {name: 'absent', type: 'BOOLEAN', default_value: NULL}"}

@@ -16,8 +16,10 @@ type Options struct {
 	Name string // for messages: database.table
 	// Read gives a whole small object: a manifest list or a manifest.
 	Read func(ctx context.Context, uri string) ([]byte, error)
-	// ReadRange gives n bytes of an object from off: a deletion vector.
-	ReadRange func(ctx context.Context, uri string, off, n int64) ([]byte, error)
+	// Head describes an object, ReadRange gives n bytes of it from off: of deletion
+	// vectors, and of files that the engine does not read.
+	Head      func(ctx context.Context, uri string) (lake.Object, error)
+	ReadRange func(ctx context.Context, o lake.Object, off, n int64) ([]byte, error)
 	// Put stores a small object: a manifest, a manifest list.
 	Put func(ctx context.Context, uri string, data []byte) error
 	// Remove takes back what Put has stored; nil: it stays.
@@ -88,39 +90,35 @@ func (t *Table) Plan(ctx context.Context, n lake.Need) (lake.Scan, error) {
 	}
 	r := &reading{table: t, need: n, files: fs}
 	scan := lake.Scan{Table: t.o.Name, Format: "parquet", Columns: t.namesInFiles(n, fs)}
-	add := func(f *file) error {
-		if f.format != "parquet" {
-			return sqlerr.New(sqlerr.Unsupported, "table %s has files of format %q (%s); Parquet is read", t.o.Name, f.format, f.path)
-		}
+	r.shapes = make([]fileShape, len(fs.data)+len(fs.positions)+len(fs.equality))
+	var decoded []int
+	for i := range r.shapes {
+		f := r.file(i)
 		bucket, key, err := blob.Parse(f.path)
-		if err != nil {
-			return fmt.Errorf("table %s: %w", t.o.Name, err)
+		switch {
+		case err != nil:
+			return scan, fmt.Errorf("table %s: %w", t.o.Name, err)
+		case f.format == "parquet":
+			r.mounted = append(r.mounted, i)
+			scan.Objects = append(scan.Objects, lake.Object{Bucket: bucket, Key: key, Size: f.size})
+		case f.format == "orc", f.format == "avro":
+			decoded = append(decoded, i)
+		default:
+			return scan, sqlerr.New(sqlerr.Unsupported, "table %s has files of format %q (%s); Parquet, ORC and Avro are read", t.o.Name, f.format, f.path)
 		}
-		scan.Objects = append(scan.Objects, lake.Object{Bucket: bucket, Key: key, Size: f.size})
-		return nil
-	}
-	for i := range fs.data {
-		if err := add(&fs.data[i].file); err != nil {
-			return scan, err
-		}
-		if v := fs.data[i].vector; v != nil {
-			if err := r.loadVector(ctx, i, v); err != nil {
+		if i < len(fs.data) && fs.data[i].vector != nil {
+			if err := r.loadVector(ctx, i, fs.data[i].vector); err != nil {
 				return scan, err
 			}
 		}
 	}
-	for _, list := range [][]entry{fs.positions, fs.equality} {
-		for i := range list {
-			if err := add(&list[i].file); err != nil {
-				return scan, err
-			}
-		}
+	if scan.Feeds, err = r.decode(ctx, decoded); err != nil {
+		return scan, err
 	}
-	r.shapes = make([]fileShape, len(scan.Objects))
 	if r.vectors != nil {
-		scan.Feeds = []lake.Feed{r.feed()}
+		scan.Feeds = append(scan.Feeds, r.feed())
 	}
-	scan.Describe = r.describe
+	scan.Describe = func(n int, columns []lake.Column) error { return r.describe(r.mounted[n], columns) }
 	scan.SQL = r.sql
 	return scan, nil
 }

@@ -27,6 +27,9 @@ type value any
 // decodeBound reads a value's binary single-value serialization. Bounds keep
 // the width that the type had when they were written. False: it is none.
 func decodeBound(t Type, b []byte) (value, bool) {
+	if b == nil { // nobody has told
+		return nil, false
+	}
 	switch t.Name {
 	case "boolean":
 		if len(b) == 1 {

@@ -25,7 +25,11 @@ func (r *reading) loadVector(ctx context.Context, i int, v *file) error {
 	if v.length <= 0 || v.length > vectorMax || v.offset < 0 {
 		return t.corrupt("deletion vector "+v.path, fmt.Errorf("it has %d bytes at %d", v.length, v.offset))
 	}
-	data, err := t.o.ReadRange(ctx, v.path, v.offset, v.length)
+	o, err := t.o.Head(ctx, v.path)
+	if err != nil {
+		return err
+	}
+	data, err := t.o.ReadRange(ctx, o, v.offset, v.length)
 	if err != nil {
 		return err
 	}
