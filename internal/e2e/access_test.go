@@ -440,6 +440,7 @@ func TestExplainAccessDoesNotGuessWhatItMayNotRead(t *testing.T) {
 // The server's own identity judges where it may read policies, and looks at
 // metadata where a broken hop keeps the catalog's identity from it.
 func TestExplainAccessReadsAsTheServerItself(t *testing.T) {
+	t.Parallel()
 	for _, c := range conformanceCases(t) {
 		if c.name != "starrocks-file-table-assumed-role" {
 			continue
@@ -466,6 +467,7 @@ func TestExplainAccessReadsAsTheServerItself(t *testing.T) {
 // Across accounts both sides are judged: a hop needs its trust and the caller's
 // own permission, an object the bucket's policy and the caller's own.
 func TestExplainAccessAcrossAccounts(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, doctors(t, home, partner)...)
 	w := l.makeWorld(nil, nil)
 	lender := role(partner, "lender")

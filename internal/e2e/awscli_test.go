@@ -30,6 +30,7 @@ func awsShell(t *testing.T, l *lab, c aws.Credentials) *shell {
 // The AWS command line as alice, who may read the lake, and as root. What she
 // may not do is refused in AWS's words.
 func TestAWSCommandLine(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	user := l.prepare()
 	for _, who := range []struct {
@@ -77,6 +78,7 @@ func TestAWSCommandLine(t *testing.T) {
 
 // A directory goes up and comes down again, in parts where files are large.
 func TestAWSCommandLineSyncs(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	s := awsShell(t, l, rootKeys[home])
@@ -108,6 +110,7 @@ func TestAWSCommandLineSyncs(t *testing.T) {
 }
 
 func TestBoto3(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	user := l.prepare()
 	for _, who := range []struct {

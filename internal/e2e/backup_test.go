@@ -17,7 +17,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -61,14 +60,21 @@ func repositoryAt(name, location string, who method) string {
 // state and status.
 func (v *vault) settle(kind, db string) (state, status string) {
 	v.t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+	v.await("the end of the "+kind+" of "+db, func() (string, bool) {
 		row := v.row("SHOW " + kind + " FROM " + db)
-		if state = row["State"]; state == "FINISHED" || state == "CANCELLED" {
-			return state, row["Status"]
-		}
-	}
-	v.t.Fatalf("the %s of %s does not end", kind, db)
-	return "", ""
+		state, status = row["State"], row["Status"]
+		return state, state == "FINISHED" || state == "CANCELLED"
+	})
+	return state, status
+}
+
+// awaitSnapshot waits until the running backup of d has taken its snapshot.
+func (v *vault) awaitSnapshot() {
+	v.t.Helper()
+	v.await("the snapshot of d", func() (string, bool) {
+		at := v.row("SHOW BACKUP FROM d")["SnapshotFinishedTime"]
+		return at, at != "NULL"
+	})
 }
 
 // row gives the last row of an answer by column; NULL is "NULL".
@@ -192,6 +198,7 @@ func (v *vault) warehouse(db string) {
 
 // StarRocks' documentation, "BACKUP", "RESTORE" and the SHOW statements.
 func TestBackupsAreRestored(t *testing.T) {
+	t.Parallel()
 	v := newVault(t)
 	v.exec(v.sql, repositoryAt("r", "s3a://vault/one/", instance()))
 	v.shop("shop")
@@ -248,6 +255,7 @@ all_of_it	<at>	OK	shop	{"format":"lakeport","version":1,"name":"all_of_it","data
 // Each of StarRocks' three methods, and each way in which a repository cannot be
 // had.
 func TestRepositories(t *testing.T) {
+	t.Parallel()
 	v := newVault(t)
 	v.makeRole(home, "reader", trusts(role(home, "starrocks-ec2")), map[string]*string{"vault": document(allow("s3:GetObject", "arn:aws:s3:::vault/*"), allow("s3:ListBucket", "arn:aws:s3:::vault"))})
 	v.rolePolicy(home, "starrocks-ec2", "more", document(allow("sts:AssumeRole", role(home, "reader"))))
@@ -337,6 +345,7 @@ func TestRepositories(t *testing.T) {
 // What is half written, damaged, of another schema or cancelled leaves the tables
 // as they were.
 func TestRestoresAreWholeOrNothing(t *testing.T) {
+	t.Parallel()
 	v := newVault(t)
 	v.exec(v.sql, repositoryAt("r", "s3://vault/r", instance()), "CREATE DATABASE d",
 		"CREATE TABLE d.a (n INT) PARTITION BY RANGE(n) (PARTITION low VALUES LESS THAN ('10'), PARTITION high VALUES LESS THAN ('100'))", "INSERT INTO d.a VALUES (1), (2), (50)",
@@ -344,8 +353,7 @@ func TestRestoresAreWholeOrNothing(t *testing.T) {
 	// Rows of a later moment are no part of a snapshot.
 	clear := v.fault(map[string]any{"service": "s3", "action": "s3:PutObject", "delay": "60s"})
 	v.exec(v.sql, "BACKUP SNAPSHOT d.s TO r")
-	for deadline := time.Now().Add(time.Minute); v.row("SHOW BACKUP FROM d")["SnapshotFinishedTime"] == "NULL" && time.Now().Before(deadline); {
-	}
+	v.awaitSnapshot()
 	v.fails("BACKUP", "d", "BACKUP SNAPSHOT d.second TO r", "Can only run one backup or restore job of a database at same time")
 	v.fails("BACKUP", "d", "DROP REPOSITORY r", "Backup or restore job is running on this repository. Can not drop it")
 	v.exec(v.sql, "CANCEL BACKUP FROM d")
@@ -355,8 +363,7 @@ func TestRestoresAreWholeOrNothing(t *testing.T) {
 	clear()
 	clear = v.fault(map[string]any{"service": "s3", "action": "s3:PutObject", "delay": "300ms"})
 	v.exec(v.sql, "BACKUP SNAPSHOT d.s TO r")
-	for deadline := time.Now().Add(time.Minute); v.row("SHOW BACKUP FROM d")["SnapshotFinishedTime"] == "NULL" && time.Now().Before(deadline); {
-	}
+	v.awaitSnapshot()
 	v.exec(v.sql, "INSERT INTO d.a VALUES (3)", "INSERT INTO d.b VALUES ('later')", "DROP TABLE d.c", "ALTER TABLE d.f ADD COLUMN m INT", "UPDATE d.f SET n = 3 WHERE true")
 	if state, status := v.settle("BACKUP", "d"); state != "FINISHED" {
 		t.Fatalf("%s %s", state, status)
@@ -490,6 +497,7 @@ func (v *vault) forge(snapshot, name, text, forged string) {
 // are counted in requests to S3, by which all steps of runBackup and runRestore
 // show outside.
 func TestBackupsSurviveKills(t *testing.T) {
+	t.Parallel()
 	v := newVault(t)
 	v.exec(v.sql, repositoryAt("r", "s3://vault/r", instance()), "CREATE DATABASE d", "CREATE TABLE d.a (n INT)", "INSERT INTO d.a VALUES (1), (2), (50)",
 		"CREATE TABLE d.b (x VARCHAR(10)) PRIMARY KEY (x)", "INSERT INTO d.b VALUES ('x'), ('y')")
@@ -503,15 +511,10 @@ func TestBackupsSurviveKills(t *testing.T) {
 		v.exec(v.sql, fmt.Sprintf("BACKUP SNAPSHOT d.k%d TO r", i))
 		_, since := v.decisions(0, "&limit=0")
 		v.exec(v.sql, fmt.Sprintf("RESTORE SNAPSHOT t%d.base FROM r", i)+from)
-		for deadline := time.Now().Add(time.Minute); ; {
+		v.await(fmt.Sprintf("the number of %d requests", requests), func() (string, bool) {
 			log, _ := v.decisions(since, "")
-			if len(log) >= requests || v.row("SHOW BACKUP FROM d")["State"] == "FINISHED" && v.row(fmt.Sprintf("SHOW RESTORE FROM t%d", i))["State"] == "FINISHED" {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("there are never %d requests", requests)
-			}
-		}
+			return fmt.Sprint(len(log)), len(log) >= requests || v.row("SHOW BACKUP FROM d")["State"] == "FINISHED" && v.row(fmt.Sprintf("SHOW RESTORE FROM t%d", i))["State"] == "FINISHED"
+		})
 		v.stop(syscall.SIGKILL)
 		v.start()
 		v.sql = v.db()
@@ -542,15 +545,10 @@ func TestBackupsSurviveKills(t *testing.T) {
 		_, since := v.decisions(0, "&limit=0")
 		clear := v.fault(map[string]any{"action": "s3:PutObject", "delay": "1ms", "count": 1}, map[string]any{"action": "s3:PutObject", "lost_reply": true})
 		v.exec(v.sql, "BACKUP SNAPSHOT nothing."+name+" TO r")
-		for deadline := time.Now().Add(time.Minute); ; {
-			log, _ := v.decisions(since, "")
-			if len(slices.DeleteFunc(log, func(e entry) bool { return e.Action != "s3:PutObject" })) >= 2 {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatal("the info is never stored")
-			}
-		}
+		v.await("the storing of the info", func() (string, bool) {
+			log, _ := v.decisions(since, "&action=s3:PutObject")
+			return fmt.Sprintf("%d objects are stored", len(log)), len(log) >= 2
+		})
 		if kill {
 			v.stop(syscall.SIGKILL)
 			v.start()

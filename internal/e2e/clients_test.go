@@ -108,26 +108,23 @@ const long = "SELECT count(*) FROM TABLE(generate_series(1, 1000000)) AS a(x), T
 
 // running waits until a statement that starts with text runs, and gives its
 // connection's id.
-func running(t testing.TB, db *sql.DB, text string) string {
-	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
-		if id := findRunning(t, db, text); id != "" {
-			return id
-		}
-	}
-	t.Fatalf("%s does not run", text)
-	return ""
+func (l *lab) running(db *sql.DB, text string) (id string) {
+	l.t.Helper()
+	l.await("the run of "+text, func() (string, bool) {
+		id = findRunning(l.t, db, text)
+		return "no such statement", id != ""
+	})
+	return id
 }
 
 // stopped waits until no such statement runs, and gives how long that took.
-func stopped(t testing.TB, db *sql.DB, text string) time.Duration {
-	t.Helper()
+func (l *lab) stopped(db *sql.DB, text string) time.Duration {
+	l.t.Helper()
 	began := time.Now()
-	for findRunning(t, db, text) != "" {
-		if time.Since(began) > 60*time.Second {
-			t.Fatalf("%s goes on", text)
-		}
-	}
+	l.await("the end of "+text, func() (string, bool) {
+		id := findRunning(l.t, db, text)
+		return "it runs as " + id, id == ""
+	})
 	return time.Since(began)
 }
 
@@ -160,6 +157,7 @@ func mariadbShell(l *lab) *shell {
 }
 
 func TestMariaDBCommandLine(t *testing.T) {
+	t.Parallel()
 	l, _ := clientLab(t)
 	s := mariadbShell(l)
 	s.run("mariadb", "-t", "-e", "CREATE DATABASE shop; CREATE TABLE shop.orders (id BIGINT COMMENT 'the key', name VARCHAR(20) DEFAULT 'x', at DATETIME) PRIMARY KEY(id); "+
@@ -186,6 +184,7 @@ func TestMariaDBCommandLine(t *testing.T) {
 }
 
 func TestMariaDBAdministration(t *testing.T) {
+	t.Parallel()
 	l, _ := clientLab(t)
 	s := mariadbShell(l)
 	s.run("mariadb", "-e", "CREATE DATABASE shop; CREATE TABLE shop.orders (id BIGINT, name STRING) PRIMARY KEY(id)")
@@ -212,6 +211,7 @@ func TestMariaDBAdministration(t *testing.T) {
 
 // On a terminal the client asks for every table's columns by COM_FIELD_LIST.
 func TestMariaDBOnATerminal(t *testing.T) {
+	t.Parallel()
 	l, _ := clientLab(t)
 	s := mariadbShell(l)
 	s.run("mariadb", "-e", "CREATE DATABASE shop; CREATE TABLE shop.orders (id BIGINT, name STRING) PRIMARY KEY(id)")
@@ -238,6 +238,7 @@ func TestMariaDBOnATerminal(t *testing.T) {
 // A running statement is stopped by Ctrl-C in its own client, and by KILL and
 // mariadb-admin from another.
 func TestMariaDBStopsARunningStatement(t *testing.T) {
+	t.Parallel()
 	l, db := clientLab(t)
 	s := mariadbShell(l)
 	for _, c := range []struct {
@@ -256,7 +257,7 @@ func TestMariaDBStopsARunningStatement(t *testing.T) {
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
 			l.must(nil, cmd.Start())
-			id := running(t, db, "SELECT count(*)")
+			id := l.running(db, "SELECT count(*)")
 			c.stop(id, cmd.Process)
 			_ = cmd.Wait()
 			for _, want := range c.want {
@@ -264,12 +265,13 @@ func TestMariaDBStopsARunningStatement(t *testing.T) {
 					t.Errorf("%q is missing in\n%s", want, out.String())
 				}
 			}
-			stopped(t, db, "SELECT count(*)")
+			l.stopped(db, "SELECT count(*)")
 		})
 	}
 }
 
 func TestPyMySQL(t *testing.T) {
+	t.Parallel()
 	l, _ := clientLab(t)
 	host, port := l.address()
 	s := &shell{t: t, mask: regexp.MustCompile(`127\.0\.0\.1:\d+`)}
@@ -279,6 +281,7 @@ func TestPyMySQL(t *testing.T) {
 
 // Connector/J as applications and database browsers use it.
 func TestConnectorJ(t *testing.T) {
+	t.Parallel()
 	jar := os.Getenv("LAKEPORT_CONNECTORJ")
 	if _, err := os.Stat(jar); err != nil {
 		t.Fatalf("LAKEPORT_CONNECTORJ names no jar (%v): run ./test.sh setup, then go test by ./test.sh", err)

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/tools/txtar"
 )
@@ -158,8 +157,7 @@ func (c *conformanceCase) run(t *testing.T, lines []worldLine) (out string, call
 	}
 	if until := c.sections["until"]; until != "" {
 		out += send(text)
-		for deadline := time.Now().Add(time.Minute); send(until) == "" && time.Now().Before(deadline); {
-		}
+		l.await("an answer to "+until, func() (string, bool) { return "nothing", send(until) != "" })
 		text = ""
 	}
 	if c.sections["client"] != "" && c.sections["repaired"] != "" { // psql takes what follows an open quote as part of it

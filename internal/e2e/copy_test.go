@@ -152,6 +152,7 @@ const sample = `CREATE TABLE sample (id INTEGER, name VARCHAR(40), amount DECIMA
 
 // What UNLOAD writes, COPY reads back, whatever stands in it.
 func TestUnloadedRowsAreCopiedBack(t *testing.T) {
+	t.Parallel()
 	c := newCopier(t)
 	c.do(sample, `INSERT INTO sample VALUES (1, 'plain', 1.50, '2024-01-02', '2024-01-02 03:04:05.5', true), (2, NULL, NULL, NULL, NULL, NULL),
 		(3, 'a|b,"c"\d' || chr(10) || 'é', -0.01, '1999-12-31', '1999-12-31 23:59:59', false)`)
@@ -185,6 +186,7 @@ func TestUnloadedRowsAreCopiedBack(t *testing.T) {
 }
 
 func TestUnloadNamesItsFiles(t *testing.T) {
+	t.Parallel()
 	c := newCopier(t)
 	c.do("CREATE TABLE n (a INTEGER, b VARCHAR(5))", "INSERT INTO n VALUES (1, 'x'), (2, 'y'), (3, NULL)")
 	for _, w := range []struct{ to, options, want string }{
@@ -218,6 +220,7 @@ func TestUnloadNamesItsFiles(t *testing.T) {
 // RoleA may not delete: what a failed UNLOAD has written stays, and is named.
 // Carol may, and nothing stays.
 func TestFailedUnloadTellsWhatIsLeft(t *testing.T) {
+	t.Parallel()
 	c := newCopier(t)
 	c.do("CREATE TABLE big (a VARCHAR(9), pad VARCHAR(2000))", "INSERT INTO big VALUES ('1', '"+strings.Repeat("p", 1000)+"')")
 	for range 15 {
@@ -240,6 +243,7 @@ func TestFailedUnloadTellsWhatIsLeft(t *testing.T) {
 }
 
 func TestCopyBelongsToTheTransaction(t *testing.T) {
+	t.Parallel()
 	c := newCopier(t)
 	c.put(partner, "shelf", "in/a", []byte("1|x\n2|y\n"))
 	c.put(partner, "shelf", "in/a2", []byte("3|z\n"))
@@ -270,6 +274,7 @@ func TestCopyBelongsToTheTransaction(t *testing.T) {
 }
 
 func TestCopyReadsManifests(t *testing.T) {
+	t.Parallel()
 	c := newCopier(t)
 	c.put(partner, "shelf", "in/a", []byte("1|x\n"))
 	c.do("CREATE TABLE k (a INTEGER, b VARCHAR(5))")
@@ -289,6 +294,7 @@ func TestCopyReadsManifests(t *testing.T) {
 
 // Each way to say who asks (Database Developer Guide, "Authorization parameters").
 func TestCopyAuthorizations(t *testing.T) {
+	t.Parallel()
 	c := newCopier(t)
 	c.put(home, "hall", "a", []byte("1\n"))
 	c.do("CREATE TABLE k (a INTEGER)")
@@ -322,6 +328,7 @@ func TestCopyAuthorizations(t *testing.T) {
 
 // Each object is listed once and fetched once.
 func TestCopyFetchesEachFileOnce(t *testing.T) {
+	t.Parallel()
 	c := newCopier(t)
 	for i := range 12 {
 		c.put(partner, "shelf", fmt.Sprintf("many/%02d", i), []byte(strings.Repeat(fmt.Sprintf("%d|x\n", i), 1000)))
@@ -348,6 +355,7 @@ func TestCopyFetchesEachFileOnce(t *testing.T) {
 
 // Columns of ORC files are the table's by position, as Parquet's are.
 func TestCopyReadsColumnarFilesByPosition(t *testing.T) {
+	t.Parallel()
 	c := newCopier(t)
 	body, err := os.ReadFile("testdata/conformance/attributes.orc")
 	c.must(body, err)
@@ -370,6 +378,7 @@ func TestCopyReadsColumnarFilesByPosition(t *testing.T) {
 // A key of a third place opens only where its own policy and the caller's both
 // say so: RoleA's account does not own it.
 func TestUnloadUnderAKeyOfAnotherAccount(t *testing.T) {
+	t.Parallel()
 	c := newCopier(t)
 	c.key(home, "theirs")
 	arn := c.values["kms theirs"]

@@ -152,6 +152,7 @@ func columnsOf(db *sql.DB, query string) ([]string, error) {
 }
 
 func TestDeltaTablesOfOtherWriters(t *testing.T) {
+	t.Parallel()
 	list := archives(t, "delta", ".tar.zst")
 	root := t.TempDir()
 	ref := newReference(t, root)

@@ -15,6 +15,7 @@ import (
 
 // The chapters tell what the conformance suite runs, to the letter.
 func TestDemoPrintsWhatThePagesPrint(t *testing.T) {
+	t.Parallel()
 	for _, c := range conformanceCases(t) {
 		chapter, name, _ := strings.Cut(c.name, "-")
 		told := demo.Page(chapter)[name]
@@ -80,6 +81,7 @@ func TestDemoTellsEveryChapter(t *testing.T) {
 // that are missing, with the command that fetches them, a directory in use, a
 // chapter that is none.
 func TestDemoSaysWhatItLacks(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ args, want string }{
 		{"all", "run `make parts`"},
 		{"redshift --data .", "is not empty: a chapter begins with an empty directory"},

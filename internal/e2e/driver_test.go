@@ -15,6 +15,7 @@ import (
 // Go's driver, with parameters sent apart (the binary protocol) and written
 // into the text.
 func TestGoDriverPassesEveryKindOfArgument(t *testing.T) {
+	t.Parallel()
 	l, _ := clientLab(t)
 	at := time.Date(2024, 2, 29, 23, 59, 58, 123456000, time.UTC)
 	for _, params := range []string{"?parseTime=true", "?parseTime=true&interpolateParams=true", "?parseTime=true&tls=skip-verify"} {
@@ -54,6 +55,7 @@ func TestGoDriverPassesEveryKindOfArgument(t *testing.T) {
 }
 
 func TestGoDriverPassesBytes(t *testing.T) {
+	t.Parallel()
 	_, db := clientLab(t)
 	var got string
 	if err := db.QueryRow("SELECT hex(?)", []byte{0, '\'', '\\', 0xff}).Scan(&got); err != nil || got != "00275CFF" {
@@ -62,6 +64,7 @@ func TestGoDriverPassesBytes(t *testing.T) {
 }
 
 func TestGoDriverReadsRowsAndTypes(t *testing.T) {
+	t.Parallel()
 	l, db := clientLab(t)
 	l.exec(db, "CREATE DATABASE godb", "CREATE TABLE godb.t (id BIGINT, s STRING, n DECIMAL(10, 2), d DATE, ts DATETIME, b BOOLEAN) PRIMARY KEY(id)")
 	in := l.db("godb", "parseTime=true")
@@ -103,6 +106,7 @@ func TestGoDriverReadsRowsAndTypes(t *testing.T) {
 }
 
 func TestGoDriverUsesTheLakeItsDSNNames(t *testing.T) {
+	t.Parallel()
 	l, _ := clientLab(t)
 	db := l.db("lake.sales", "multiStatements=true")
 	if got, err := value(db, "SELECT concat(CATALOG(), ' ', DATABASE(), ' ', count(*)) FROM orders"); err != nil || got != "lake sales 6" {
@@ -124,6 +128,7 @@ func TestGoDriverUsesTheLakeItsDSNNames(t *testing.T) {
 }
 
 func TestGoDriverTransactions(t *testing.T) {
+	t.Parallel()
 	l, db := clientLab(t)
 	l.exec(db, "CREATE DATABASE txdb", "CREATE TABLE txdb.t (a INT)")
 	ctx := context.Background()
@@ -159,6 +164,7 @@ func promptly(try int, best time.Duration) bool {
 
 // The driver cancels by closing its connection. The server stops within 100 ms.
 func TestGoDriverCancelStopsTheStatement(t *testing.T) {
+	t.Parallel()
 	l, db := clientLab(t)
 	victim := l.db()
 	best := time.Hour
@@ -169,9 +175,9 @@ func TestGoDriverCancelStopsTheStatement(t *testing.T) {
 			_, err := victim.ExecContext(ctx, long)
 			done <- err
 		}()
-		running(t, db, "SELECT count(*)")
+		l.running(db, "SELECT count(*)")
 		cancel()
-		best = min(best, stopped(t, db, "SELECT count(*)"))
+		best = min(best, l.stopped(db, "SELECT count(*)"))
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("the client got %v", err)
 		}

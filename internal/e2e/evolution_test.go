@@ -24,6 +24,7 @@ func (l *lab) makeStored(name string, columns, keys []string, params map[string]
 // that begins with "error: " names what the error says; every such error names
 // the file. Rows are never those of another value.
 func TestTypesEvolve(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	db := l.db()
@@ -80,6 +81,7 @@ func TestTypesEvolve(t *testing.T) {
 }
 
 func TestColumnsEvolve(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	db := l.db()
@@ -115,6 +117,7 @@ func TestColumnsEvolve(t *testing.T) {
 }
 
 func TestColumnsByPosition(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	db := l.db()

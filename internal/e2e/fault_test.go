@@ -21,6 +21,7 @@ func (l *lab) fault(rules ...map[string]any) (clear func()) {
 // Under every fault of the network a query gives the right rows, or an error
 // that says what S3 or Glue did; then, without it, the right rows.
 func TestFaultsGiveTheRightRowsOrAClearError(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.wide(2)
@@ -65,6 +66,7 @@ func TestFaultsGiveTheRightRowsOrAClearError(t *testing.T) {
 }
 
 func TestAClientsTimeoutEndsASlowScan(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.wide(2)
@@ -77,7 +79,7 @@ func TestAClientsTimeoutEndsASlowScan(t *testing.T) {
 	if _, err := db.ExecContext(ctx, "SELECT sum(c1) FROM c.sales.wide"); err == nil || time.Since(began) > 15*time.Second {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
-	if d := stopped(t, db, "SELECT sum(c1)"); d > 15*time.Second {
+	if d := l.stopped(db, "SELECT sum(c1)"); d > 15*time.Second {
 		t.Errorf("the server went on for %v", d)
 	}
 	clear()
@@ -87,6 +89,7 @@ func TestAClientsTimeoutEndsASlowScan(t *testing.T) {
 // Fifty statements at once over a table that nobody has read cost what one
 // costs: each range is fetched about once.
 func TestStatementsAtOnceShareTheirFetches(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.wide(4)
@@ -128,14 +131,11 @@ func TestStatementsAtOnceShareTheirFetches(t *testing.T) {
 // struck waits until a rule that was to strike so many calls has struck some.
 func (l *lab) struck(of int) {
 	l.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
+	l.await("the strike of a call", func() (string, bool) {
 		var rules struct{ Faults []struct{ Count int } }
 		l.instrument("GET", "faults", nil, &rules)
-		if len(rules.Faults) != 1 || rules.Faults[0].Count < of {
-			return
-		}
-	}
-	l.t.Fatal("no call was struck")
+		return fmt.Sprintf("%+v", rules), len(rules.Faults) != 1 || rules.Faults[0].Count < of
+	})
 }
 
 // descriptors counts the server's open files and sockets.
@@ -157,6 +157,7 @@ func (l *lab) threads() int {
 // A statement killed while it waits for S3 ends at once and leaves neither
 // sockets nor threads behind, however often.
 func TestAKilledScanLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.wide(4)
@@ -201,13 +202,11 @@ func TestAKilledScanLeavesNothingBehind(t *testing.T) {
 		t.Errorf("killed after %v", best)
 	}
 	// What the killed statements held closes a moment later, at the other end too.
-	deadline := time.Now().Add(10 * time.Second)
-	for l.descriptors() > files+4 || l.threads() > threads+4 {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d descriptors and %d threads, of %d and %d", l.descriptors(), l.threads(), files, threads)
-		}
+	l.await(fmt.Sprintf("the end of all but %d descriptors and %d threads", files, threads), func() (string, bool) {
 		l.alive(db)
-	}
+		f, t := l.descriptors(), l.threads()
+		return fmt.Sprintf("%d and %d", f, t), f <= files+4 && t <= threads+4
+	})
 	t.Logf("killed within %v; %d descriptors, %d threads, before %d and %d", best, l.descriptors(), l.threads(), files, threads)
 	l.expectLines(db, "SELECT count(c5) FROM c.sales.wide", "400000")
 }

@@ -27,6 +27,7 @@ func orcFile(t *testing.T, name string) []byte {
 }
 
 func TestFileExternalTablesReadEveryFormatAsEveryIdentity(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	user := l.prepare()
 	l.put(home, "lake", "orc/a.orc", orcFile(t, "attributes.orc"))
@@ -99,6 +100,7 @@ func TestFileExternalTablesReadEveryFormatAsEveryIdentity(t *testing.T) {
 }
 
 func TestFileExternalTablesTellWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.put(home, "lake", "dir/a.orc", orcFile(t, "renamed.orc"))

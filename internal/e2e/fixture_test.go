@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
@@ -171,13 +172,16 @@ func (l *lab) addPartition(ctx context.Context, table string, columns []string, 
 	}))
 }
 
+// writer is an engine that writes the tests' files, below scratch.
+var writer = sync.OnceValues(func() (*engine.DB, error) { return engine.Open(engine.Options{Dirs: []string{scratch}}) })
+
 // parquet writes a query's rows as a Parquet file and gives its bytes.
 func (l *lab) parquet(query string, options ...string) []byte {
 	l.t.Helper()
-	dir := l.t.TempDir()
-	db, err := engine.Open(engine.Options{Dirs: []string{dir}})
+	dir, err := os.MkdirTemp(scratch, "parquet-")
+	l.must(dir, err)
+	db, err := writer()
 	l.must(db, err)
-	defer db.Close()
 	conn, err := db.Connect()
 	l.must(conn, err)
 	defer conn.Close()

@@ -55,6 +55,7 @@ func (l *lab) foretells(db *sql.DB, statement string, run func()) {
 // foretold: in Glue, in table buckets as Lake Formation guards them and as IAM
 // alone does, and at S3 Tables' own endpoint.
 func TestExplainAccessForetellsWrites(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, doctors(t, home)...)
 	lines, err := parseWorld(`bucket ice
 		table-bucket lakehouse
@@ -98,6 +99,7 @@ func TestExplainAccessForetellsWrites(t *testing.T) {
 
 // Backups are jobs: what they ask until they end is foretold.
 func TestExplainAccessForetellsBackups(t *testing.T) {
+	t.Parallel()
 	v := newVault(t, doctors(t, home)...)
 	v.exec(v.sql, "CREATE DATABASE shop", "CREATE TABLE shop.a (id INT)", "INSERT INTO shop.a VALUES (1), (2)", "CREATE TABLE shop.b (id INT) PARTITION BY RANGE (id) (PARTITION p VALUES LESS THAN ('5'))")
 	create := repositoryAt("r", "s3://vault/deep/place", method{"use_instance_profile": "true", "iam_role_arn": role(home, "s3_assumed_role")})

@@ -42,6 +42,7 @@ func (l *lab) makeEvents(n int) {
 }
 
 func TestLakeFormatsThroughTheirCatalogs(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	alice := l.prepare()
 	const files = 40
@@ -105,6 +106,7 @@ func TestLakeFormatsThroughTheirCatalogs(t *testing.T) {
 
 // Engines and crawlers say in different ways of what format a table is.
 func TestLakeFormatsAreRecognised(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.makeEvents(1)

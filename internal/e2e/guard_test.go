@@ -29,6 +29,7 @@ func refusedQueries(t *testing.T) []string {
 
 // Every attempt is made as a query and inside every statement that takes one.
 func TestNoStatementReachesFilesSettingsOrOthersObjects(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	db := l.db()

@@ -32,6 +32,7 @@ func zipped(text string) []byte {
 }
 
 func TestHiveTablesOfText(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.makeText("logs", "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe", []string{"a int", "b string"}, map[string]string{"field.delim": "|"})
@@ -62,6 +63,7 @@ func TestHiveTablesOfText(t *testing.T) {
 }
 
 func TestPartitionValuesWithOddCharactersAndNull(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	ctx := context.Background()
@@ -107,6 +109,7 @@ func TestPartitionValuesWithOddCharactersAndNull(t *testing.T) {
 }
 
 func TestSchemaEvolutionByName(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	ctx := context.Background()

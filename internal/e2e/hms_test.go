@@ -32,6 +32,7 @@ func hiveLab(t *testing.T) (*lab, *sql.DB, *api.ThriftHiveMetastoreClient, strin
 }
 
 func TestHiveMetastoreTables(t *testing.T) {
+	t.Parallel()
 	l, db, hms, _ := hiveLab(t)
 	// Locations say s3, s3a and s3n as the writers before lakeport did.
 	hmstest.CreateTable(t, hms, hiveTable("sales.orders", "parquet", "s3n://lake/orders", "id bigint, amount double", "dt string, hour int"), map[string][]string{
@@ -77,6 +78,7 @@ func TestHiveMetastoreTables(t *testing.T) {
 // A statement sees what was written a moment ago, unless the catalog keeps
 // answers: then REFRESH EXTERNAL TABLE makes it look.
 func TestHiveMetastoreAnswersAreKeptWhereAskedFor(t *testing.T) {
+	t.Parallel()
 	l, db, hms, uri := hiveLab(t)
 	orders := hiveTable("sales.orders", "parquet", "s3a://lake/orders", "id bigint", "dt string")
 	hmstest.CreateTable(t, hms, orders, map[string][]string{"s3a://lake/orders/dt=2024-01-01": {"2024-01-01"}})
@@ -99,6 +101,7 @@ func TestHiveMetastoreAnswersAreKeptWhereAskedFor(t *testing.T) {
 
 // The second server is asked where the first is gone, in one statement.
 func TestHiveMetastoreFailover(t *testing.T) {
+	t.Parallel()
 	l, db, _, uri := hiveLab(t)
 	l.exec(db, metastoreCatalog("ha", "thrift://127.0.0.1:1,"+uri))
 	l.expectLines(db, "SHOW DATABASES FROM ha", "default\ninformation_schema\nsales")

@@ -231,6 +231,7 @@ var hudiCases = map[string]hudiCase{
 }
 
 func TestHudiTablesOfOtherWriters(t *testing.T) {
+	t.Parallel()
 	list := archives(t, "hudi", ".zip")
 	l := newLab(t)
 	l.prepare()

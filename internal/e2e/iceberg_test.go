@@ -31,6 +31,7 @@ func (l *lab) warehouse(name string) (create string) {
 
 // The walk of the S3 Tables page, over Glue.
 func TestIcebergTablesInGlueAreMadeFilledAndDropped(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	db := l.db()
 	db.SetMaxOpenConns(1)
@@ -67,6 +68,7 @@ func TestIcebergTablesInGlueAreMadeFilledAndDropped(t *testing.T) {
 }
 
 func TestIcebergTimeTravel(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	db := l.db()
 	db.SetMaxOpenConns(1)
@@ -93,6 +95,7 @@ func restCatalog(name, uri string, more ...string) string {
 // The catalog hands out keys for the tables' storage; lakeport's own identity
 // may not read it.
 func TestIcebergRESTCatalogIsWalked(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.must(s3.NewFromConfig(l.as(rootKeys[home])).CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: aws.String("ice"),
 		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: region}}))
@@ -131,6 +134,7 @@ func TestIcebergRESTCatalogIsWalked(t *testing.T) {
 // and one that another writer was before is built anew on that one's snapshot:
 // rows are there once, or the client is told that nobody knows.
 func TestIcebergCommitsHappenOnce(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.must(s3.NewFromConfig(l.as(rootKeys[home])).CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: aws.String("ice"),
 		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: region}}))
@@ -202,6 +206,7 @@ func TestIcebergCommitsHappenOnce(t *testing.T) {
 
 // Tables go both ways between lakeport and PyIceberg.
 func TestIcebergTablesAreSharedWithPyIceberg(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	db := l.db()
 	db.SetMaxOpenConns(1)
@@ -227,6 +232,7 @@ func TestIcebergTablesAreSharedWithPyIceberg(t *testing.T) {
 
 // The same tables in a Hive Metastore, whose lock makes a commit one step.
 func TestIcebergTablesInAHiveMetastore(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	uri, _ := hiveMetastore(t)

@@ -18,6 +18,7 @@ import (
 const total = "SELECT concat(count(*), ' ', sum(amount)) FROM %s.sales.orders"
 
 func TestEveryMixtureOfMethodsReadsTheLake(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	user := l.prepare()
 	db := l.db()
@@ -59,6 +60,7 @@ func TestEveryMixtureOfMethodsReadsTheLake(t *testing.T) {
 // Each lock is broken, read through, and mended; each must give an error of
 // its own that tells what is wrong.
 func TestEachBrokenLockGivesItsOwnError(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, "AWS_DISABLE_CLOCK_SKEW_CORRECTION=true")
 	user := l.prepare()
 	db := l.db()
@@ -231,6 +233,7 @@ func (l *lab) moveClock(by time.Duration) {
 }
 
 func TestAThousandStatementsOverAChainOfThreeAssumeThreeRoles(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	chain := []string{role(home, "one"), role(partner, "two"), role(home, "three")}

@@ -10,13 +10,17 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,22 +39,27 @@ const (
 	region  = "us-west-2"
 )
 
-// binary is lakeport, built once for all tests.
-var binary string
+// Of all tests: lakeport, built once, and a directory that ends with them.
+var binary, scratch string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "lakeport-e2e-")
-	if err != nil {
+	flag.Parse()
+	// Most of a test is waiting for other processes.
+	if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue {
+		_ = n.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0)))
+	}
+	var err error
+	if scratch, err = os.MkdirTemp("", "lakeport-e2e-"); err != nil {
 		panic(err)
 	}
-	binary = filepath.Join(dir, "lakeport")
+	binary = filepath.Join(scratch, "lakeport")
 	if out, err := exec.Command("go", "build", "-o", binary, "lakeport/cmd/lakeport").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s\n", out)
 		os.Exit(1)
 	}
 	code := m.Run()
 	stopShared()
-	os.RemoveAll(dir)
+	os.RemoveAll(scratch)
 	os.Exit(code)
 }
 
@@ -255,6 +264,34 @@ func message(err error) error {
 	return err
 }
 
+// form calls a service of AWS in its form-encoded protocol.
+func (l *lab) form(account, service string, params url.Values) (status int, answer []byte) {
+	l.t.Helper()
+	return l.call(account, service, http.MethodPost, "/", "application/x-www-form-urlencoded; charset=utf-8", []byte(params.Encode()))
+}
+
+// call sends a request to AWS, signed by the root of an account.
+func (l *lab) call(account, service, method, path, contentType string, body []byte) (status int, answer []byte) {
+	l.t.Helper()
+	req, err := http.NewRequest(method, l.ready["aws"]+path, bytes.NewReader(body))
+	l.must(req, err)
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	sum := sha256.Sum256(body)
+	now := time.Now()
+	if l.offset != nil {
+		now = now.Add(*l.offset)
+	}
+	l.must(nil, v4.NewSigner().SignHTTP(context.Background(), rootKeys[account], req, hex.EncodeToString(sum[:]), service, region, now))
+	resp, err := http.DefaultClient.Do(req)
+	l.must(resp, err)
+	defer resp.Body.Close()
+	answer, err = io.ReadAll(resp.Body)
+	l.must(answer, err)
+	return resp.StatusCode, answer
+}
+
 // instrument calls one of the sandbox's instruments.
 func (l *lab) instrument(method, path string, body any, out any) {
 	l.t.Helper()
@@ -262,26 +299,9 @@ func (l *lab) instrument(method, path string, body any, out any) {
 	if body != nil {
 		payload, _ = json.Marshal(body)
 	}
-	req, err := http.NewRequestWithContext(context.Background(), method, l.ready["aws"]+"/_lakeport/"+path, bytes.NewReader(payload))
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	sum := sha256.Sum256(payload)
-	now := time.Now()
-	if l.offset != nil {
-		now = now.Add(*l.offset)
-	}
-	if err := v4.NewSigner().SignHTTP(context.Background(), rootKeys[home], req, hex.EncodeToString(sum[:]), "lakeport", region, now); err != nil {
-		l.t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != http.StatusOK {
-		l.t.Fatalf("%s %s: HTTP %d: %s", method, path, resp.StatusCode, text)
+	status, text := l.call(home, "lakeport", method, "/_lakeport/"+path, "", payload)
+	if status != http.StatusOK {
+		l.t.Fatalf("%s %s: HTTP %d: %s", method, path, status, text)
 	}
 	if out != nil {
 		if err := json.Unmarshal(text, out); err != nil {
@@ -313,4 +333,33 @@ func (l *lab) decisions(seq int64, filter string) ([]entry, int64) {
 	}
 	l.instrument("GET", fmt.Sprintf("decisions?since=%d%s", seq, filter), nil, &out)
 	return out.Decisions, out.Last
+}
+
+// patience is how long a test waits for what should take moments.
+const patience = 2 * time.Minute
+
+// await asks again, as a user would, until done says so or patience is over;
+// done gives what it has found.
+func (l *lab) await(what string, done func() (found string, is bool)) {
+	l.t.Helper()
+	l.awaitFor(patience, what, done)
+}
+
+// awaitFor waits longer, and then asks more seldom.
+func (l *lab) awaitFor(patience time.Duration, what string, done func() (found string, is bool)) {
+	l.t.Helper()
+	tick := time.NewTicker(patience / 6000)
+	defer tick.Stop()
+	end := time.After(patience)
+	for {
+		found, is := done()
+		if is {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			l.t.Fatalf("%s is not reached: %s\n%s", what, found, l.log)
+		}
+	}
 }

@@ -62,6 +62,7 @@ func (w *world) grant(account, args string) {
 // The page's policy has three faults: IAM refuses it as malformed wherever it
 // is given, and `lakeport policy check` names each and prints it repaired.
 func TestPrintedPolicyIsRefusedAndRepaired(t *testing.T) {
+	t.Parallel()
 	ar, err := txtar.ParseFile("testdata/conformance/s3tables-policy.txt")
 	if err != nil {
 		t.Fatal(err)

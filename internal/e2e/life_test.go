@@ -18,6 +18,7 @@ import (
 )
 
 func TestCatalogsTablesAndTheSandboxSurviveAKill(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	user := l.prepare()
 	db := l.db()
@@ -64,6 +65,7 @@ func TestCatalogsTablesAndTheSandboxSurviveAKill(t *testing.T) {
 }
 
 func TestASecondServerOnTheDirectoryIsRefusedByNameOfTheFirst(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	out, err := exec.Command(binary, "serve", "--data", filepath.Join(l.dir, "data"), "--mysql", "127.0.0.1:0").CombinedOutput()
 	want := fmt.Sprintf(`the data directory \S+ is in use by lakeport, process %d \(lakeport is ready mysql=%s `, l.cmd.Process.Pid, regexp.QuoteMeta(l.ready["mysql"]))
@@ -76,10 +78,10 @@ func TestASecondServerOnTheDirectoryIsRefusedByNameOfTheFirst(t *testing.T) {
 // it that has run for so many seconds, or when ended closes.
 func (l *lab) awaitStatement(db *sql.DB, text string, seconds int, ended <-chan struct{}) {
 	l.t.Helper()
-	for {
+	l.await("the run of "+text, func() (found string, is bool) {
 		select {
 		case <-ended:
-			return
+			return "", true
 		default:
 		}
 		rows, err := db.Query("SHOW FULL PROCESSLIST")
@@ -90,13 +92,16 @@ func (l *lab) awaitStatement(db *sql.DB, text string, seconds int, ended <-chan 
 				continue
 			}
 			if ran, err := strconv.Atoi(cells[6]); err == nil && ran >= seconds {
-				return
+				return "", true
 			}
+			found = line
 		}
-	}
+		return found, false
+	})
 }
 
 func TestSIGTERMDrainsAndExitsZero(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	db := l.db()
 	conn, err := db.Conn(context.Background())
@@ -127,6 +132,7 @@ func TestSIGTERMDrainsAndExitsZero(t *testing.T) {
 // cannot be interrupted, as while it folds a constant, the process ends all the
 // same. Either way the exit is clean and what was committed is there.
 func TestSIGTERMEndsWhatRunsTooLong(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ query, says string }{
 		"interruptible": {"SELECT sum(hash(i)) FROM range(10000000000000) t(i)", "were cancelled"},
 		"folding":       {"SELECT levenshtein(repeat('a', 800000), repeat('b', 800000))", "could not be stopped"},
@@ -162,6 +168,7 @@ func TestSIGTERMEndsWhatRunsTooLong(t *testing.T) {
 }
 
 func TestNoSecretStandsInTheClearOnDisk(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	user := l.prepare()
 	db := l.db()

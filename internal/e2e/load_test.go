@@ -41,34 +41,29 @@ func loadLab(t *testing.T) (*lab, *sql.DB) {
 	return l, db
 }
 
-// await gives the state and message of a load that has ended.
-func await(t testing.TB, db *sql.DB, label string) (state, message string) {
-	t.Helper()
-	return awaitFor(t, db, label, time.Minute)
+// awaitLoad gives the state and message of a load that has ended.
+func (l *lab) awaitLoad(db *sql.DB, label string) (state, message string) {
+	l.t.Helper()
+	return l.awaitLoadFor(patience, db, label)
 }
 
-func awaitFor(t testing.TB, db *sql.DB, label string, patience time.Duration) (state, message string) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+func (l *lab) awaitLoadFor(patience time.Duration, db *sql.DB, label string) (state, message string) {
+	l.t.Helper()
+	l.awaitFor(patience, "the end of load "+label, func() (string, bool) {
 		err := db.QueryRow("SELECT STATE, coalesce(ERROR_MSG, '') FROM information_schema.loads WHERE LABEL = ? AND STATE IN ('FINISHED', 'CANCELLED') ORDER BY ID DESC", label).Scan(&state, &message)
-		if err == nil {
-			return state, message
+		if err != nil && err != sql.ErrNoRows {
+			l.t.Fatal(err)
 		}
-		if err != sql.ErrNoRows {
-			t.Fatal(err)
-		}
-		if patience > time.Minute {
-			time.Sleep(time.Second) // a long load needs the processor more
-		}
-	}
-	t.Fatalf("load %s does not end", label)
-	return "", ""
+		return fmt.Sprint(err), err == nil
+	})
+	return state, message
 }
 
 const byInstance = ` WITH BROKER ("aws.s3.use_instance_profile" = "true", "aws.s3.region" = "` + region + `")`
 
 // StarRocks' documentation, BROKER LOAD.
 func TestLoadsOfEveryKind(t *testing.T) {
+	t.Parallel()
 	l, db := loadLab(t)
 	for i, c := range []struct {
 		name, columns, data, properties string
@@ -112,7 +107,7 @@ func TestLoadsOfEveryKind(t *testing.T) {
 				st += " PROPERTIES (" + c.properties + ")"
 			}
 			l.exec(db, st)
-			state, message := await(t, db, label)
+			state, message := l.awaitLoad(db, label)
 			if state == "FINISHED" {
 				message = table(t, db, "SELECT * FROM d.t ORDER BY ALL")
 			}
@@ -126,7 +121,7 @@ func TestLoadsOfEveryKind(t *testing.T) {
 			if _, err := db.Exec(st); (state == "FINISHED") != (err != nil && strings.Contains(err.Error(), "Label ["+label+"] has already been used.")) {
 				t.Errorf("the label again after %s: %v", state, err)
 			}
-			await(t, db, label)
+			l.awaitLoad(db, label)
 		})
 	}
 	if got, err := value(db, "SELECT tracking_log FROM information_schema.load_tracking_logs WHERE LABEL = 'l3'"); err != nil || !strings.Contains(got, "Value count does not match column count. Expect 3, but got 2. File: s3://lake/load/bad/a.csv, line: 3. Row: 3,three") ||
@@ -137,6 +132,7 @@ func TestLoadsOfEveryKind(t *testing.T) {
 
 // What a load reads of its files, S3 sends once.
 func TestLoadsFetchEachByteOnce(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	db := l.db()
@@ -157,7 +153,7 @@ func TestLoadsFetchEachByteOnce(t *testing.T) {
 		_, seq := l.decisions(0, "")
 		l.exec(db, "CREATE TABLE d."+format+" ("+columns+")",
 			`LOAD LABEL d.once_`+format+` (DATA INFILE("s3://lake/once/`+format+`/*") INTO TABLE `+format+` `+separator+` FORMAT AS "`+format+`")`+byInstance)
-		if state, message := await(t, db, "once_"+format); state != "FINISHED" {
+		if state, message := l.awaitLoad(db, "once_"+format); state != "FINISHED" {
 			t.Errorf("%s: %s: %s", format, state, message)
 		}
 		entries, _ := l.decisions(seq, "")
@@ -213,6 +209,7 @@ func table(t testing.TB, db *sql.DB, query string) string {
 // once, or not at all, and the label says which. The steps are those of
 // job.Queue and session's runLoad, as far as they show outside.
 func TestLoadsSurviveKills(t *testing.T) {
+	t.Parallel()
 	l, db := loadLab(t)
 	l.exec(db, "CREATE TABLE d.t (id INT, name VARCHAR(20), amount DOUBLE)")
 	clear := l.fault(map[string]any{"service": "s3", "delay": "30ms"}) // so that a step can be met
@@ -250,11 +247,7 @@ func TestLoadsSurviveKills(t *testing.T) {
 		_, since := l.decisions(0, "&limit=0")
 		label := fmt.Sprintf("k%d", i)
 		l.exec(db, fmt.Sprintf("LOAD LABEL d.%s (DATA INFILE('s3://lake/load/csv/*') INTO TABLE t COLUMNS TERMINATED BY ',')", label)+byInstance)
-		for deadline := time.Now().Add(time.Minute); !step.reached(since, label); {
-			if time.Now().After(deadline) {
-				t.Fatalf("the load never %s", step.name)
-			}
-		}
+		l.await("the load "+step.name, func() (string, bool) { return "not yet", step.reached(since, label) })
 		l.stop(syscall.SIGKILL)
 		l.start()
 		db = l.db()
@@ -262,7 +255,7 @@ func TestLoadsSurviveKills(t *testing.T) {
 		clear = l.fault(map[string]any{"service": "s3", "delay": "30ms"})
 	}
 	for i, step := range steps {
-		if got, message := await(t, db, fmt.Sprintf("k%d", i)); got != "FINISHED" {
+		if got, message := l.awaitLoad(db, fmt.Sprintf("k%d", i)); got != "FINISHED" {
 			t.Errorf("killed when it %s: %s: %s", step.name, got, message)
 		}
 	}
@@ -272,6 +265,7 @@ func TestLoadsSurviveKills(t *testing.T) {
 }
 
 func TestLoadsAreCancelled(t *testing.T) {
+	t.Parallel()
 	l, db := loadLab(t)
 	l.exec(db, "CREATE TABLE d.t (id INT, name VARCHAR(20), amount DOUBLE)")
 	l.fault(map[string]any{"service": "s3", "delay": "60s"})
@@ -280,7 +274,7 @@ func TestLoadsAreCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.exec(db, "CANCEL LOAD FROM d WHERE LABEL = 'slow'")
-	if state, message := await(t, db, "slow"); state != "CANCELLED" || message != "type:USER_CANCEL; msg:user cancel" {
+	if state, message := l.awaitLoad(db, "slow"); state != "CANCELLED" || message != "type:USER_CANCEL; msg:user cancel" {
 		t.Errorf("%s: %s", state, message)
 	}
 	if got, err := value(db, "SELECT count(*) FROM d.t"); err != nil || got != "0" {

@@ -59,7 +59,7 @@ func TestMemoryOfLoads(t *testing.T) {
 		step("LOAD LABEL "+format, func() {
 			c.exec(db, fmt.Sprintf(`LOAD LABEL public.load_%s (DATA INFILE ("s3://hall/in/*") INTO TABLE t %s FORMAT AS "%[1]s")
 				WITH BROKER ("aws.s3.access_key" = "%[3]s", "aws.s3.secret_key" = "%[4]s", "aws.s3.region" = "%[5]s")`, format, of.separator, c.values["key carol"], c.values["secret carol"], region))
-			if state, message := awaitFor(t, db, "load_"+format, time.Hour); state != "FINISHED" {
+			if state, message := c.awaitLoadFor(time.Hour, db, "load_"+format); state != "FINISHED" {
 				t.Errorf("LOAD LABEL: %s: %s", state, message)
 			}
 		})

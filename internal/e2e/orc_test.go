@@ -22,6 +22,7 @@ func (l *lab) makeORC(name string, columns []string) {
 }
 
 func TestHiveTablesOfORC(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.makeORC("stripes", []string{"id bigint", "txt string", "day date", "half double"})

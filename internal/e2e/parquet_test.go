@@ -200,6 +200,7 @@ var refused = map[string]string{
 }
 
 func TestParquetOfOtherWriters(t *testing.T) {
+	t.Parallel()
 	root, names := fixtureFiles(t, "data")
 	ref := newReference(t, root)
 	l := newLab(t)
@@ -228,6 +229,7 @@ func TestParquetOfOtherWriters(t *testing.T) {
 // A hostile file gives the rows that the engine finds in it, or an error that
 // names it. Neither of them may end the server or keep it.
 func TestHostileParquetNamesItselfOrGivesItsRows(t *testing.T) {
+	t.Parallel()
 	root, names := fixtureFiles(t, "bad_data")
 	ref := newReference(t, root)
 	l := newLab(t)

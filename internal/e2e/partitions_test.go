@@ -30,6 +30,7 @@ func (l *lab) fill(table string, n int, values ...string) {
 // Every string is a value like another; a question for it finds its row, and
 // no other question does.
 func TestPartitionValuesOfEveryKindAreFound(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	db := l.db()
@@ -65,6 +66,7 @@ func TestPartitionValuesOfEveryKindAreFound(t *testing.T) {
 }
 
 func TestPartitionKeysCompareAsTheirTypes(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	db := l.db()
@@ -96,6 +98,7 @@ func TestPartitionKeysCompareAsTheirTypes(t *testing.T) {
 }
 
 func TestPartitionsElsewhereMissingAndRefused(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	ctx := context.Background()
@@ -131,6 +134,7 @@ func TestPartitionsElsewhereMissingAndRefused(t *testing.T) {
 // listing, whatever else the table has; all of it costs one listing and one
 // footer each.
 func TestThousandsOfPartitions(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	ctx := context.Background()

@@ -51,6 +51,7 @@ func pgCode(err error) string {
 }
 
 func TestBothPortsReadTheSameTables(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	db := l.db()
@@ -88,6 +89,7 @@ func TestBothPortsReadTheSameTables(t *testing.T) {
 // A view means the same to every reader, on the port that made it and on the
 // other: its operators, its functions and the path of the schemas are its own.
 func TestViewsMeanTheSameOnBothPorts(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	db, c := l.db(), l.pgx("")
 	do := func(text, want string) {
@@ -143,6 +145,7 @@ func TestViewsMeanTheSameOnBothPorts(t *testing.T) {
 }
 
 func TestStatementsPreparedByName(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	c := l.pgx("")
 	for _, step := range []struct{ text, want string }{
@@ -182,6 +185,7 @@ const valuesOfEveryKind = `SELECT true AS ok, 1::smallint AS i2, -2::int AS i4, 
 
 // The text form and the binary form of a value mean the same to a driver.
 func TestTextAndBinaryFormsAgree(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	c := l.pgx("")
 	ctx := context.Background()
@@ -212,6 +216,7 @@ func TestTextAndBinaryFormsAgree(t *testing.T) {
 }
 
 func TestTransactionsOfThePostgresPort(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	c := l.pgx("")
 	ctx := context.Background()
@@ -254,6 +259,7 @@ func TestTransactionsOfThePostgresPort(t *testing.T) {
 }
 
 func TestRowsCopyInEveryFormat(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	c := l.pgx("")
 	ctx := context.Background()
@@ -296,6 +302,7 @@ func TestRowsCopyInEveryFormat(t *testing.T) {
 }
 
 func TestPasswordOpensThePostgresPort(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.exec(l.db(), "SET PASSWORD = PASSWORD('geheim-ü')")
 	for password, want := range map[string]string{"geheim-ü": "<nil>", "wrong": "28P01", "": "28P01"} {
@@ -314,13 +321,14 @@ func TestPasswordOpensThePostgresPort(t *testing.T) {
 
 // A client that leaves takes its statement along, and one that asks stops it.
 func TestStatementsEndWithCancelAndWithTheirClient(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	const endless = "SELECT count(*) FROM generate_series(1, 1000000) AS a(x), generate_series(1, 1000000) AS b(y) WHERE a.x * b.y % 7 = 3"
 	db := l.db()
 	c := l.pgx("")
 	ended := make(chan error, 1)
 	go func() { ended <- c.PgConn().Exec(context.Background(), endless).Close() }()
-	running(t, db, "SELECT count(*) FROM generate_series")
+	l.running(db, "SELECT count(*) FROM generate_series")
 	l.must(nil, c.PgConn().CancelRequest(context.Background()))
 	if err := <-ended; pgCode(err) != "57014" {
 		t.Errorf("cancelled: got %v, want 57014", err)
@@ -328,17 +336,14 @@ func TestStatementsEndWithCancelAndWithTheirClient(t *testing.T) {
 	other := l.pgx("")
 	ctx, leave := context.WithCancel(context.Background())
 	go func() { ended <- other.PgConn().Exec(ctx, endless).Close() }()
-	running(t, db, "SELECT count(*) FROM generate_series")
+	l.running(db, "SELECT count(*) FROM generate_series")
 	leave()
 	<-ended
-	for deadline := time.Now().Add(20 * time.Second); findRunning(t, db, "SELECT count(*) FROM generate_series") != ""; {
-		if time.Now().After(deadline) {
-			t.Fatal("the statement outlived its client")
-		}
-	}
+	l.stopped(db, "SELECT count(*) FROM generate_series")
 }
 
 func TestPsqlBrowses(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.exec(l.db(), catalogStatement("lake", instance(), instance()))
@@ -353,6 +358,7 @@ func TestPsqlBrowses(t *testing.T) {
 }
 
 func TestPsycopg(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	python := filepath.Join("..", "..", ".cache", "venv", "bin", "python")
 	if _, err := os.Stat(python); err != nil {
@@ -369,6 +375,7 @@ func TestPsycopg(t *testing.T) {
 }
 
 func TestRedshiftsFunctions(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	c := l.pgx("")
 	text, err := os.ReadFile("testdata/redshift_functions.txt")

@@ -30,6 +30,7 @@ func trustsIf(arn, actions, condition string) *string {
 // Every property of a role chain reaches AWS: the roles' trust policies ask for
 // exactly what the properties say, so that only then the query is answered.
 func TestEveryPropertyOfAChainReachesAWS(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	alice := l.prepare()
 	ec2, first := role(home, "starrocks-ec2"), role(home, "first")
@@ -135,6 +136,7 @@ func TestEveryPropertyOfAChainReachesAWS(t *testing.T) {
 // public buckets are read without a signature (starrocks.md 1.4). Glue has no
 // unsigned calls.
 func TestNothingGivenReadsPublicBuckets(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, "AWS_EC2_METADATA_DISABLED=true")
 	alice := l.prepare()
 	db, c := l.db(), s3.NewFromConfig(l.as(rootKeys[home]))
@@ -172,6 +174,7 @@ func TestNothingGivenReadsPublicBuckets(t *testing.T) {
 // A clock that is off by an hour is corrected by AWS's answer, for reads as for
 // the SDK's own calls.
 func TestAClockThatIsOffIsCorrected(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	alice := l.prepare()
 	db := l.db()
@@ -185,6 +188,7 @@ func TestAClockThatIsOffIsCorrected(t *testing.T) {
 
 // Objects under a KMS key need the key too: each lock of it is told as its own.
 func TestObjectsUnderAKeyNeedTheKey(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	db, root := l.db(), l.as(rootKeys[home])

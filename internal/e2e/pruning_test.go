@@ -41,6 +41,7 @@ func (e entry) span(t testing.TB) span {
 const sorted = "SELECT i::BIGINT AS id, DATE '2024-01-01' + (i // 20480)::INT AS day, 'name ' || lpad(i::VARCHAR, 8, '0') AS name, hash(i + %d)::VARCHAR AS a, hash(-i)::VARCHAR AS b FROM range(%d) t(i)"
 
 func TestRowGroupsThatCannotMatchAreNotFetched(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	db := l.db()
@@ -90,6 +91,7 @@ func TestRowGroupsThatCannotMatchAreNotFetched(t *testing.T) {
 }
 
 func TestCountNeedsFootersOnly(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.wide(4)
@@ -105,6 +107,7 @@ func TestCountNeedsFootersOnly(t *testing.T) {
 
 // A query that wants ten rows must not fetch the 250 MB that it may read.
 func TestALimitStopsTheScan(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.wide(1)

@@ -2,10 +2,7 @@ package e2e
 
 import (
 	"bytes"
-	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -16,9 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // sourceDB is what tests need of a database of RDS.
@@ -34,30 +28,11 @@ const masterPassword = "master-password-1"
 func (l *lab) rds(account string, params url.Values) (status int, answer rdsAnswer) {
 	l.t.Helper()
 	params.Set("Version", "2014-10-31")
-	body := params.Encode()
-	req, err := http.NewRequest(http.MethodPost, l.ready["aws"]+"/", strings.NewReader(body))
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	sum := sha256.Sum256([]byte(body))
-	now := time.Now()
-	if l.offset != nil {
-		now = now.Add(*l.offset)
-	}
-	if err := v4.NewSigner().SignHTTP(context.Background(), rootKeys[account], req, hex.EncodeToString(sum[:]), "rds", region, now); err != nil {
-		l.t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, _ := io.ReadAll(resp.Body)
+	status, text := l.form(account, "rds", params)
 	if err := xml.Unmarshal(text, &answer); err != nil {
-		l.t.Fatalf("HTTP %d: %s: %v", resp.StatusCode, text, err)
+		l.t.Fatalf("HTTP %d: %s: %v", status, text, err)
 	}
-	return resp.StatusCode, answer
+	return status, answer
 }
 
 type rdsAnswer struct {
@@ -181,26 +156,6 @@ func (d *sourceDB) send(user, password, text string) (string, error) {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
 	return out.String(), err
-}
-
-// await asks again, as a user would, until done says so or two minutes are
-// over; done gives what it has found.
-func (l *lab) await(what string, done func() (found string, is bool)) {
-	l.t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(2 * time.Minute)
-	for {
-		found, is := done()
-		if is {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-end:
-			l.t.Fatalf("%s is not reached: %s\n%s", what, found, l.log)
-		}
-	}
 }
 
 // awaitValue waits until a query gives a value.

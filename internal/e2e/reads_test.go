@@ -72,6 +72,7 @@ func (l *lab) wideFiles(files, seed int) {
 }
 
 func TestTwoColumnsOfSixteenFetchTheirChunksAndFootersOnly(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	const files = 6
@@ -146,6 +147,7 @@ func (l *lab) list(bucket, prefix string) map[string]int64 {
 }
 
 func TestPartitionsPruneByGlueExpressionAndFiles(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	db := l.db()
@@ -163,6 +165,7 @@ func TestPartitionsPruneByGlueExpressionAndFiles(t *testing.T) {
 }
 
 func TestABrokenTableDoesNotBreakShowTables(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	ctx := context.Background()
@@ -187,6 +190,7 @@ func TestABrokenTableDoesNotBreakShowTables(t *testing.T) {
 }
 
 func TestAnObjectThatChangesFailsTheStatementClearly(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.wide(2)

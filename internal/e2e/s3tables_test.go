@@ -24,6 +24,7 @@ func (l *lab) tableBucket() aws.Credentials {
 // The walk of the S3 Tables page, through Glue's Iceberg REST endpoint with
 // credentials that Lake Formation hands out, and through S3 Tables' own.
 func TestS3TablesAreWalked(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	user := l.tableBucket()
 	db := l.db()
@@ -56,6 +57,7 @@ func trimParen(s string) string { return s[:len(s)-1] }
 // A table bucket is shared between lakeport and PyIceberg, both through Glue's
 // endpoint and with the credentials that it hands out.
 func TestTableBucketIsSharedWithPyIceberg(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	keys, warehouse := l.tableBucket(), home+":s3tablescatalog/lakehouse"
 	db := l.db()
@@ -79,6 +81,7 @@ func TestTableBucketIsSharedWithPyIceberg(t *testing.T) {
 // As printed, the page's database and table land beside the catalog that was
 // just made, which it never enters: the answers say so.
 func TestStatementsOutsideOfANewCatalogAreWarnedOf(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	user := l.tableBucket()
 	db := l.db()

@@ -67,6 +67,7 @@ func (l *lab) expectSigner(db *sql.DB, create, want string) {
 }
 
 func TestBaseIdentityFromAProfile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	l := newLab(t, "AWS_CONFIG_FILE="+filepath.Join(dir, "config"), "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(dir, "credentials"), "AWS_PROFILE=lake")
 	user := l.prepare()
@@ -88,6 +89,7 @@ func readLakeAndGlue() *string {
 }
 
 func TestBaseIdentityFromTheContainer(t *testing.T) {
+	t.Parallel()
 	var user aws.Credentials
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "the-token" {
@@ -106,6 +108,7 @@ func TestBaseIdentityFromTheContainer(t *testing.T) {
 }
 
 func TestBaseIdentityFromAWebIdentityToken(t *testing.T) {
+	t.Parallel()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -156,6 +159,7 @@ func TestBaseIdentityFromAWebIdentityToken(t *testing.T) {
 }
 
 func TestNoMetadataServiceIsToldApart(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1")
 	l.prepare()
 	db := l.db()
@@ -173,6 +177,7 @@ func TestNoMetadataServiceIsToldApart(t *testing.T) {
 // A session that AWS ends while a statement runs is renewed inside it, once for
 // all the requests that were refused.
 func TestASessionThatEndsInsideAStatementIsRenewed(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.prepare()
 	l.wide(12)

@@ -25,6 +25,7 @@ import (
 // $SECRET are alice's. Regenerate with -rewrite, then read what changed as
 // closely as code: what is written here is what users get.
 func TestStatementsOverTheWire(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	alice := l.prepare()
 	files, err := filepath.Glob("testdata/sql/*.txt")

@@ -3,19 +3,14 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -284,17 +279,8 @@ func (w *world) attachRole(account, args string) {
 func (w *world) redshift(account string, form url.Values) {
 	w.t.Helper()
 	form.Set("Version", "2012-12-01")
-	body := form.Encode()
-	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, w.ready["aws"]+"/", strings.NewReader(body))
-	w.must(req, err)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	sum := sha256.Sum256([]byte(body))
-	w.must(nil, v4.NewSigner().SignHTTP(w.ctx, rootKeys[account], req, hex.EncodeToString(sum[:]), "redshift", region, time.Now()))
-	resp, err := http.DefaultClient.Do(req)
-	w.must(resp, err)
-	defer resp.Body.Close()
-	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
-		w.t.Fatalf("world: %s: HTTP %d: %s", form.Get("Action"), resp.StatusCode, text)
+	if status, text := w.lab.form(account, "redshift", form); status != http.StatusOK {
+		w.t.Fatalf("world: %s: HTTP %d: %s", form.Get("Action"), status, text)
 	}
 }
 
