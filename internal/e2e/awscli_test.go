@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -27,6 +31,52 @@ func awsShell(t *testing.T, l *lab, c aws.Credentials) *shell {
 	return s
 }
 
+// awsCommands is AWS's command line, which is slow to start, started once.
+type awsCommands struct {
+	*shell
+	asks *json.Encoder
+	told *json.Decoder
+}
+
+// awsCommands starts the command line in the shell's directory, until the test
+// ends.
+func (s *shell) awsCommands() *awsCommands {
+	s.t.Helper()
+	script, err := filepath.Abs("testdata/awscli_client.py")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := exec.Command(need(s.t, "python"), script)
+	cmd.Env, cmd.Dir, cmd.Stderr = append(clean(os.Environ()), s.env...), s.dir, os.Stderr
+	in, _ := cmd.StdinPipe()
+	out, _ := cmd.StdoutPipe()
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	return &awsCommands{shell: s, asks: json.NewEncoder(in), told: json.NewDecoder(out)}
+}
+
+// aws runs one command, given in words, and records it as run does.
+func (c *awsCommands) aws(line string) string {
+	c.t.Helper()
+	args := strings.Fields(line)
+	var text string
+	var code int
+	if err := errors.Join(c.asks.Encode(append(append([]string{}, c.args["aws"]...), args...)), c.told.Decode(&[]any{&text, &code})); err != nil {
+		c.t.Fatalf("aws %s: %v", line, err)
+	}
+	var err error
+	if code != 0 {
+		err = fmt.Errorf("exit status %d", code)
+	}
+	c.record("aws", args, text, err)
+	return text
+}
+
 // The AWS command line as alice, who may read the lake, and as root. What she
 // may not do is refused in AWS's words.
 func TestAWSCommandLine(t *testing.T) {
@@ -38,7 +88,7 @@ func TestAWSCommandLine(t *testing.T) {
 		keys aws.Credentials
 	}{{"alice", user}, {"root", rootKeys[home]}} {
 		t.Run(who.name, func(t *testing.T) {
-			s := awsShell(t, l, who.keys)
+			s := awsShell(t, l, who.keys).awsCommands()
 			l.must(nil, os.WriteFile(filepath.Join(s.dir, "new.txt"), []byte("0123456789"), 0o600))
 			for _, args := range []string{
 				"sts get-caller-identity",
@@ -61,7 +111,7 @@ func TestAWSCommandLine(t *testing.T) {
 				"glue get-table --database-name sales --name nosuch",
 				"glue delete-table --database-name sales --name nosuch",
 			} {
-				s.run("aws", strings.Fields(args)...)
+				s.aws(args)
 			}
 			out := s.out.String()
 			url := strings.TrimSpace(s.run("aws", "s3", "presign", "s3://lake/orders/dt=2024-01-01/part-0.parquet"))
@@ -81,7 +131,7 @@ func TestAWSCommandLineSyncs(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.prepare()
-	s := awsShell(t, l, rootKeys[home])
+	s := awsShell(t, l, rootKeys[home]).awsCommands()
 	from, to := t.TempDir(), t.TempDir()
 	large := strings.Repeat("0123456789abcdef", 10<<20/16)
 	// S3 tells whole seconds, and sync uploads again what seems younger than its copy: a file of this very second does.
@@ -92,19 +142,19 @@ func TestAWSCommandLineSyncs(t *testing.T) {
 		l.must(nil, os.WriteFile(path, []byte(text), 0o600))
 		l.must(nil, os.Chtimes(path, old, old))
 	}
-	s.run("aws", "s3", "sync", from, "s3://lake/sync/", "--no-progress")
-	s.run("aws", "s3", "sync", "s3://lake/sync/", to, "--no-progress")
+	s.aws("s3 sync " + from + " s3://lake/sync/ --no-progress")
+	s.aws("s3 sync s3://lake/sync/ " + to + " --no-progress")
 	for name, want := range map[string]string{"a.txt": "a", "deep/odd +%ü name.txt": "b", "large.bin": large} {
 		got, err := os.ReadFile(filepath.Join(to, name))
 		if err != nil || string(got) != want {
 			t.Errorf("%s: %d bytes, %v, want %d\n%s", name, len(got), err, len(want), s.out.String())
 		}
 	}
-	if again := s.run("aws", "s3", "sync", from, "s3://lake/sync/", "--no-progress"); again != "" {
+	if again := s.aws("s3 sync " + from + " s3://lake/sync/ --no-progress"); again != "" {
 		t.Errorf("nothing has changed, yet: %s", again)
 	}
-	s.run("aws", "s3", "rm", "s3://lake/sync/", "--recursive")
-	if left := s.run("aws", "s3", "ls", "s3://lake/sync/", "--recursive"); left != "" {
+	s.aws("s3 rm s3://lake/sync/ --recursive")
+	if left := s.aws("s3 ls s3://lake/sync/ --recursive"); left != "" {
 		t.Errorf("left: %s", left)
 	}
 }

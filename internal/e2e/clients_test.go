@@ -80,11 +80,15 @@ func (s *shell) feed(stdin, program string, args ...string) string {
 	cmd.Env = append(clean(os.Environ()), s.env...)
 	cmd.Dir, cmd.Stdin = s.dir, strings.NewReader(stdin)
 	text, err := cmd.CombinedOutput()
-	s.out.WriteString("$ " + program + " " + strings.Join(args, " ") + "\n" + s.mask.ReplaceAllString(string(text), "…"))
+	s.record(program, args, string(text), err)
+	return string(text)
+}
+
+func (s *shell) record(program string, args []string, text string, err error) {
+	s.out.WriteString("$ " + program + " " + strings.Join(args, " ") + "\n" + s.mask.ReplaceAllString(text, "…"))
 	if err != nil {
 		s.out.WriteString(err.Error() + "\n")
 	}
-	return string(text)
 }
 
 // address gives host and port of the MySQL port.

@@ -225,7 +225,7 @@ func TestPipesSayWhyPostgresCannotBeFollowed(t *testing.T) {
 // AWS's own client sets parameters, and hears what RDS says of wrong ones.
 func TestAWSCommandLineSetsParameters(t *testing.T) {
 	t.Parallel()
-	s := awsShell(t, newLab(t), rootKeys[home])
+	s := awsShell(t, newLab(t), rootKeys[home]).awsCommands()
 	for _, args := range []string{
 		"create-db-parameter-group --db-parameter-group-name Logical --db-parameter-group-family postgres15 --description changes --query DBParameterGroup.[DBParameterGroupName,DBParameterGroupFamily]",
 		"modify-db-parameter-group --db-parameter-group-name logical --parameters ParameterName=rds.logical_replication,ParameterValue=1,ApplyMethod=pending-reboot ParameterName=rds.iam_auth_for_replication,ParameterValue=1,ApplyMethod=immediate",
@@ -235,7 +235,7 @@ func TestAWSCommandLineSetsParameters(t *testing.T) {
 		"delete-db-parameter-group --db-parameter-group-name logical",
 		"reboot-db-instance --db-instance-identifier nosuch",
 	} {
-		s.run("aws", append([]string{"rds"}, strings.Fields(args)...)...)
+		s.aws("rds " + args)
 	}
 	golden(t, "aws-rds-parameters.txt", s.out.String())
 }

@@ -36,8 +36,9 @@ func TestPipeReadsAuroraCluster(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	s := awsShell(t, l, rootKeys[home])
+	c := s.awsCommands()
 	s.mask = regexp.MustCompile(`(?:db|cluster)-[A-Z0-9]{26}|20\d\d-\d\d-\d\dT[0-9:+Z]+`)
-	cli := func(line string) { s.run("aws", append([]string{"rds"}, strings.Fields(line)...)...) }
+	cli := func(line string) { c.aws("rds " + line) }
 	refusal := func(want, params string) {
 		t.Helper()
 		form, err := url.ParseQuery(params)
