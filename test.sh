@@ -109,19 +109,28 @@ check() {
 }
 
 # fuzz SPAN [plain]: plain binaries build fast and mutate the seeds blindly.
+# As many packages at once as there are processors, with one worker each.
 fuzz() {
-  local span=$1 guided=-fuzz=. pkg target
+  local guided=-fuzz=.
   [ "${2:-}" != plain ] || guided=
-  grep -rlE '^func Fuzz' --include='*_test.go' internal cmd | xargs -n1 dirname | sort -u | while read -r pkg; do
-    # One binary for all targets of a package.
-    go test -c $guided -o "$cache/fuzz.test" "./$pkg" </dev/null
-    grep -hoE '^func Fuzz[A-Za-z0-9]+' "$pkg"/*_test.go | awk '{print $2}' | while read -r target; do
-      echo "fuzz $pkg $target"
-      (cd "$pkg" && "$cache/fuzz.test" -test.run='^$' -test.fuzz="^$target\$" -test.fuzztime="$span" -test.fuzzcachedir="$cache/fuzz") >"$cache/fuzz.log" 2>&1 </dev/null ||
-        { cat "$cache/fuzz.log"; exit 1; }
-      grep -q '^fuzz: elapsed' "$cache/fuzz.log" || { echo "$target did not run"; exit 1; }
-    done
+  export cache
+  export -f fuzz_package
+  grep -rlE '^func Fuzz' --include='*_test.go' internal cmd | xargs -n1 dirname | sort -u |
+    xargs -P "$(nproc)" -I{} bash -euo pipefail -c 'fuzz_package "$@" || exit 255' - {} "$1" "$guided"
+}
+
+# fuzz_package PACKAGE SPAN FLAG: one binary for all targets of a package.
+fuzz_package() {
+  local at=$cache/fuzz/$1 target
+  mkdir -p "$at"
+  go test -c $3 -o "$at/fuzz.test" "./$1" </dev/null || return 1
+  for target in $(grep -hoE '^func Fuzz[A-Za-z0-9]+' "$1"/*_test.go | awk '{print $2}'); do
+    echo "fuzz $1 $target"
+    (cd "$1" && "$at/fuzz.test" -test.run='^$' -test.fuzz="^$target\$" -test.fuzztime="$2" -test.parallel=1 -test.fuzzcachedir="$at") >"$at/log" 2>&1 </dev/null ||
+      { cat "$at/log"; return 1; }
+    grep -q '^fuzz: elapsed' "$at/log" || { echo "$target did not run"; return 1; }
   done
+  rm -f "$at/fuzz.test"
 }
 
 mkdir -p "$cache"
