@@ -41,6 +41,9 @@ func init() {
 		"coalesce": sameType("coalesce", 0), "nvl": sameType("coalesce", 0), "ifnull": sameType("ifnull", 0), "if": sameType("if", 1), "nullif": sameType("nullif", 0),
 		"ngram_search_case_insensitive": (*writer).ngramFolded, "aes_decrypt": (*writer).decrypt, "str_to_date": (*writer).strToDate,
 		"count_if": (*writer).countIf, "rand": (*writer).rand, "random": (*writer).rand, "array_intersect": (*writer).arrayIntersect,
+		"lead": (*writer).skipNulls, "lag": (*writer).skipNulls, "first_value": (*writer).skipNulls, "last_value": (*writer).skipNulls,
+		"json_set": (*writer).jsonChange, "json_remove": (*writer).jsonChange,
+		"json_object": (*writer).jsonMade, "json_array": (*writer).jsonMade, "to_json": (*writer).jsonMade,
 		"json_query": (*writer).jsonQuery, "json_each": (*writer).jsonEach, "unnest": (*writer).unnest, "extract": (*writer).extract,
 		"md5sum": (*writer).md5sum, "percentile_approx": (*writer).percentileApprox,
 	}
@@ -190,11 +193,12 @@ func (w *writer) castTo(i int, x arg, typ string, shut int) bool {
 			integer, text = l.Kind >= lake.TinyInt && l.Kind <= lake.UHugeInt, l.Kind == lake.Varchar
 		}
 	}
-	if text && w.givesJSON(x) {
-		return w.wrap(i, "json_extract_string(", []arg{x}, ", '$')")
+	if to == "JSON" {
+		return w.wrap(i, macro("json_of")+"(", []arg{x}, ")")
 	}
 	if text {
-		w.wrap(i, macro("as_text")+"(", []arg{x}, ")")
+		w.classOf(x) // asks for the types of columns: JSON loses its quotes
+		w.textOf(x)
 		return true
 	}
 	if (to == "DATE" || to == "TIMESTAMP") && !w.o.ThrowOnCast {
@@ -235,6 +239,15 @@ func (w *writer) concat(i int, args []arg) bool {
 func (w *writer) asText(a arg) {
 	if a.to == a.from+1 && w.kind(a.from) == syntax.String {
 		w.arg(a)
+		return
+	}
+	w.textOf(a)
+}
+
+// textOf writes a conversion to a string.
+func (w *writer) textOf(a arg) {
+	if w.givesJSON(a) {
+		w.wrap(a.from, goPrefix+"json_text(CAST(", []arg{a}, " AS VARCHAR))")
 		return
 	}
 	w.wrap(a.from, macro("as_text")+"(", []arg{a}, ")")

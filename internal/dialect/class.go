@@ -19,7 +19,8 @@ const (
 	floating // FLOAT and DOUBLE
 	truth    // BOOLEAN
 	temporal // DATE and DATETIME
-	other    // JSON, bytes, nested
+	document // JSON
+	other    // bytes, nested
 )
 
 func (c class) isNumber() bool { return c == exact || c == floating }
@@ -37,6 +38,8 @@ func classOfType(t lake.Type) class {
 		return truth
 	case k == lake.Date || k == lake.Timestamp || k == lake.TimestampS || k == lake.TimestampMS || k == lake.TimestampNS:
 		return temporal
+	case k == lake.JSON:
+		return document
 	}
 	return other
 }

@@ -62,7 +62,7 @@ func macroNamesOf(text string) map[string]bool {
 }
 
 // inner are macros that no query calls by name.
-var inner = set("reversed all_true any_true keys_of first_entries counts_of sum_entries unix_time not_before_1970 time addend day_like decimal_like whole_operand any_date_trunc summed number number_like text_like time_like dated operand ts to_ts whole as_text split_map json_count week_start year_length week_parts year_and_week weekday_number json_path concat_ws_list")
+var inner = set("reversed all_true any_true keys_of first_entries counts_of sum_entries unix_time not_before_1970 time addend day_like decimal_like whole_operand any_date_trunc summed number number_like text_like time_like dated operand ts to_ts whole as_text split_map json_count week_start year_length week_parts year_and_week weekday_number json_path concat_ws_list json_of json_sorted")
 
 // renamed are functions that DuckDB has under another name, or that are a
 // macro of another name.
@@ -93,7 +93,7 @@ var renamed = map[string]string{
 // calls one is refused by its name.
 var missing = set(`murmur_hash3_32_sp xx_hash32 xx_hash64 sm3 intersect_count bitmap_hash64 bitmap_to_base64 bitmap_to_binary bitmap_from_binary
 	base64_to_bitmap hll_serialize hll_deserialize histogram dict_mapping dict_merge last_query_id is_role_in_session sleep host_name
-	current_warehouse get_query_profile json_set json_remove json_pretty distinct_map_keys_agg array_agg_weighted covar_weighted
+	current_warehouse get_query_profile distinct_map_keys_agg array_agg_weighted covar_weighted
 	approx_count_distinct_hll_sketch ds_hll_count_distinct ds_theta_count_distinct min_n max_n md5sum_numeric percentile_approx_weight equiwidth_bucket arrays_zip array_flatten_depth str_to_varbinary encode_sort_key
 	encode_row_id encode_fingerprint_sha256 encrypt_aes translate_sql st_astext st_aswkt st_circle st_contains st_distance_sphere
 	st_geometryfromtext st_geomfromtext st_linefromtext st_linestringfromtext st_point st_polyfromtext st_polygon st_polygonfromtext st_x st_y

@@ -13,7 +13,8 @@ CREATE MACRO @whole(x) AS CASE
   WHEN typeof(x) = 'DATE' THEN TRY_CAST(strftime(TRY_CAST(CAST(x AS VARCHAR) AS TIMESTAMP), '%Y%m%d') AS HUGEINT)
   WHEN typeof(x) IN ('TIMESTAMP', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS') THEN TRY_CAST(strftime(TRY_CAST(CAST(x AS VARCHAR) AS TIMESTAMP), '%Y%m%d%H%M%S') AS HUGEINT)
   ELSE TRY_CAST(x AS HUGEINT) END;
-CREATE MACRO @as_text(x VARCHAR) AS CAST(x AS VARCHAR), (x) AS CASE WHEN typeof(x) = 'BOOLEAN' THEN CAST(TRY_CAST(x AS INTEGER) AS VARCHAR) ELSE CAST(x AS VARCHAR) END;
+CREATE MACRO @as_text(x VARCHAR) AS CAST(x AS VARCHAR),
+  (x) AS CASE typeof(x) WHEN 'BOOLEAN' THEN CAST(TRY_CAST(x AS INTEGER) AS VARCHAR) ELSE CAST(x AS VARCHAR) END;
 
 -- Implicit conversion. t is the value whose type decides. Where its type is not
 -- known all overloads fit: k, always NULL, makes the one for BIT the cheapest.
@@ -237,7 +238,9 @@ CREATE MACRO @map_size(m) AS CAST(len(map_keys(m)) AS INTEGER);
 
 -- JSON. A path may lack its leading "$.".
 CREATE MACRO @json_path(p) AS CASE WHEN starts_with(p, '$') THEN p WHEN p = '' THEN '$' WHEN starts_with(p, '[') THEN '$' || p ELSE '$.' || p END;
-CREATE MACRO @parse_json(s) AS TRY_CAST(s AS JSON);
+CREATE MACRO @parse_json(s) AS CAST(starrocks_json_form(CAST(s AS VARCHAR)) AS JSON);
+CREATE MACRO @json_sorted(j) AS @parse_json(j);
+CREATE MACRO @json_of(x) AS CASE WHEN typeof(x) IN ('VARCHAR', 'JSON') THEN coalesce(@parse_json(x), to_json(x)) ELSE @json_sorted(to_json(x)) END;
 CREATE MACRO @json_query(j, p) AS json_extract(TRY_CAST(j AS JSON), @json_path(p));
 CREATE MACRO @get_json_string(j, p) AS json_extract_string(TRY_CAST(j AS JSON), @json_path(p));
 CREATE MACRO @get_json_int(j, p) AS TRY_CAST(trunc(TRY_CAST(json_extract_string(TRY_CAST(j AS JSON), @json_path(p)) AS DECIMAL(38, 9))) AS BIGINT);
@@ -249,7 +252,8 @@ CREATE MACRO @json_length(j) AS @json_count(TRY_CAST(j AS JSON), '$'), (j, p) AS
 CREATE MACRO @keys_of(j, p) AS CASE WHEN json_type(j, p) = 'OBJECT' THEN to_json(json_keys(j, p)) END;
 CREATE MACRO @json_keys(j) AS @keys_of(TRY_CAST(j AS JSON), '$'), (j, p) AS @keys_of(TRY_CAST(j AS JSON), @json_path(p));
 CREATE MACRO @is_json_scalar(j) AS json_type(TRY_CAST(j AS JSON)) NOT IN ('ARRAY', 'OBJECT');
-CREATE MACRO @json_string(j) AS CAST(j AS VARCHAR);
+CREATE MACRO @json_string(j) AS starrocks_json_form(CAST(j AS VARCHAR));
+CREATE MACRO @json_pretty(j) AS starrocks_json_pretty(CAST(j AS VARCHAR));
 CREATE MACRO @json_contains(j, x) AS json_contains(TRY_CAST(j AS JSON), TRY_CAST(x AS JSON));
 
 -- Aggregates that need more than another name. They take no OVER or DISTINCT.

@@ -137,13 +137,50 @@ func (w *writer) reverse(i int, args []arg) bool {
 	return w.wrap(i, macro("reversed")+"(", args, ")")
 }
 
+// skipNulls writes a window function with IGNORE NULLS as its last words in the
+// brackets: StarRocks has them behind the first argument or behind the brackets.
+func (w *writer) skipNulls(i int, args []arg) bool {
+	shut := w.match[i+1]
+	behind := w.seq(shut+1, "IGNORE", "NULLS")
+	if len(args) == 0 {
+		return false
+	}
+	first := args[0]
+	inside := first.to-first.from > 2 && w.seq(first.to-2, "IGNORE", "NULLS")
+	if !behind && (!inside || len(args) == 1) {
+		return false
+	}
+	if inside {
+		first.to -= 2
+	}
+	w.put(i, w.toks[i].Text+"(")
+	w.arg(first)
+	for _, a := range args[1:] {
+		w.put(a.from, ", ")
+		w.arg(a)
+	}
+	w.put(shut, " IGNORE NULLS)")
+	return true
+}
+
+// ignore drops the IGNORE NULLS behind a call that skipNulls has written.
+func (w *writer) ignore(i, _ int) int {
+	if !w.is(i-1, ")") || !w.seq(i, "IGNORE", "NULLS") || !w.is(w.match[i-1]-1, "LEAD", "LAG", "FIRST_VALUE", "LAST_VALUE") {
+		return i
+	}
+	return i + 2
+}
+
 // jsonCalls are calls that give JSON.
 var jsonCalls = set("parse_json json_query json_object json_array to_json json_keys")
 
-// givesJSON tells whether the argument is JSON by its text.
+// givesJSON tells whether the argument is JSON by its text, or as a column.
 func (w *writer) givesJSON(a arg) bool {
 	if w.is(a.from+1, "(") && w.match[a.from+1]+1 == a.to && jsonCalls[strings.ToLower(w.toks[a.from].Text)] {
 		return true
+	}
+	if w.path(a.from, a.to) == a.to {
+		return w.o.Tables != nil && w.classOfColumn(a) == document
 	}
 	return a.to-a.from >= 3 && w.is(a.to-2, "->") && w.kind(a.to-1) == syntax.String && w.operandEnd(a.from, a.to) == a.to
 }

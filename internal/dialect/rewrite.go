@@ -34,6 +34,9 @@ type Options struct {
 	// Headings names every unnamed expression of the outermost select list by
 	// its own source text, which is the heading that MySQL clients expect.
 	Headings bool
+	// Partitions allows FROM t PARTITION (p): the caller reads no more of a table
+	// than Result.Partitions says.
+	Partitions bool
 }
 
 // Table is a table of a query: the name or alias that qualifies its columns.
@@ -49,7 +52,10 @@ type Result struct {
 	Hints  []Var // of /*+ SET_VAR(name = value, ..) */
 	// Typed tells that the query could become another one with Options.Tables.
 	Typed bool
-	marks []mark
+	// Partitions are the tables of which the query reads single partitions, if
+	// Options.Partitions allows them.
+	Partitions []Chosen
+	marks      []mark
 }
 
 // Var is a variable set for one statement by a hint.

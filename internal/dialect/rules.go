@@ -111,7 +111,7 @@ func (w *writer) arrow(i, end int) int {
 	for n := i; n < stop; n++ {
 		if w.match[n] > n {
 			n = w.match[n]
-		} else if w.is(n, "->", "->>") && w.kind(n+1) == syntax.String {
+		} else if w.isPathArrow(n) {
 			first = n
 			break
 		}
@@ -119,10 +119,7 @@ func (w *writer) arrow(i, end int) int {
 	if first == stop || first == i {
 		return i
 	}
-	w.put(i, "(")
-	w.inner(i, first)
-	w.span(first, stop)
-	w.put(stop, ")")
+	w.jsonArrows(i, first, stop)
 	return stop
 }
 
@@ -205,34 +202,36 @@ var wordRules map[string]func(w *writer, i, end int) int
 
 func init() {
 	wordRules = map[string]func(w *writer, i, end int) int{
-		"DIV":       (*writer).div,
-		"MOD":       (*writer).mod,
-		"CASE":      (*writer).caseResults,
-		"SUM":       (*writer).sum,
-		"AVG":       (*writer).sum,
-		"LIMIT":     (*writer).limit,
-		"MINUS":     (*writer).minus,
-		"LEFT":      (*writer).semiJoin,
-		"NULL":      (*writer).nullAware,
-		"JOIN":      (*writer).join,
-		"FROM":      (*writer).from,
-		"INTERVAL":  (*writer).interval,
-		"DATETIME":  (*writer).datetime,
-		"EXCEPT":    (*writer).except,
-		"REGEXP":    (*writer).regexp,
-		"RLIKE":     (*writer).regexp,
-		"NOT":       (*writer).notRegexp,
-		"LIKE":      (*writer).like,
-		"BINARY":    (*writer).binary,
-		"COLLATE":   (*writer).collate,
-		"ARRAY":     (*writer).array,
-		"MAP":       (*writer).mapLiteral,
-		"INTO":      (*writer).into,
-		"FOR":       (*writer).timeTravel,
-		"VERSION":   (*writer).timeTravel,
-		"TIMESTAMP": (*writer).timeTravel,
-		"PARTITION": (*writer).partition,
-		"TABLET":    (*writer).partition,
+		"DIV":        (*writer).div,
+		"MOD":        (*writer).mod,
+		"CASE":       (*writer).caseResults,
+		"SUM":        (*writer).sum,
+		"AVG":        (*writer).sum,
+		"LIMIT":      (*writer).limit,
+		"MINUS":      (*writer).minus,
+		"LEFT":       (*writer).semiJoin,
+		"NULL":       (*writer).nullAware,
+		"JOIN":       (*writer).join,
+		"FROM":       (*writer).from,
+		"INTERVAL":   (*writer).interval,
+		"DATETIME":   (*writer).datetime,
+		"EXCEPT":     (*writer).except,
+		"REGEXP":     (*writer).regexp,
+		"RLIKE":      (*writer).regexp,
+		"NOT":        (*writer).notRegexp,
+		"LIKE":       (*writer).like,
+		"BINARY":     (*writer).binary,
+		"COLLATE":    (*writer).collate,
+		"ARRAY":      (*writer).array,
+		"MAP":        (*writer).mapLiteral,
+		"INTO":       (*writer).into,
+		"FOR":        (*writer).timeTravel,
+		"VERSION":    (*writer).timeTravel,
+		"TIMESTAMP":  (*writer).timeTravel,
+		"PARTITION":  (*writer).partition,
+		"IGNORE":     (*writer).ignore,
+		"PARTITIONS": (*writer).partition,
+		"TABLET":     (*writer).tablet,
 		"CURRENT_TIMESTAMP": func(w *writer, i, end int) int {
 			return w.replace(i, macro("now")+"()")
 		},
@@ -587,14 +586,6 @@ func (w *writer) timeTravel(i, end int) int {
 
 // afterTable are the words that may follow a table without an alias.
 var afterTable = strings.Fields("WHERE JOIN LEFT RIGHT INNER CROSS FULL NATURAL ASOF POSITIONAL SEMI ANTI NULL ON USING GROUP ORDER HAVING QUALIFY WINDOW LIMIT OFFSET UNION EXCEPT INTERSECT MINUS TABLESAMPLE PIVOT UNPIVOT LATERAL FOR")
-
-// partition refuses FROM t PARTITION (p), but not PARTITION BY.
-func (w *writer) partition(i, _ int) int {
-	if w.is(i+1, "(") && w.afterOperand(i) {
-		w.fail(sqlerr.Unsupported, i, "reading single partitions by %s (..) is not supported: use WHERE", strings.ToUpper(w.toks[i].Text))
-	}
-	return i
-}
 
 // ident gives the name at i as DuckDB writes it.
 func (w *writer) ident(i int) string {

@@ -39,6 +39,11 @@ var functions = []lake.Function{
 	{Name: "str_to_date", Params: []lake.Type{text, text}, Result: lake.Timestamp, Call: callParseDate},
 	{Name: "str_to_jodatime", Params: []lake.Type{text, text}, Result: lake.Timestamp, Call: callParseJoda},
 	{Name: "convert_tz", Params: []lake.Type{timestamp, text, text}, Result: lake.Timestamp, Call: callConvertZone},
+	{Name: "json_form", Params: []lake.Type{text}, Result: lake.Varchar, Call: callJSONForm},
+	{Name: "json_text", Params: []lake.Type{text}, Result: lake.Varchar, Call: callJSONText},
+	{Name: "json_pretty", Params: []lake.Type{text}, Result: lake.Varchar, Call: callJSONPretty},
+	{Name: "json_set", Params: []lake.Type{text, text}, Variadic: true, Result: lake.Varchar, Call: callJSONSet},
+	{Name: "json_remove", Params: []lake.Type{text, text}, Variadic: true, Result: lake.Varchar, Call: callJSONRemove},
 	{Name: "window_funnel", Params: []lake.Type{bigint, bigint, bigints, bigints}, Result: lake.Integer, Call: callFunnel},
 }
 
@@ -54,10 +59,13 @@ var templates = []lake.Function{
 // goNames are functions that a query may call by name, and what they take.
 var goNames = map[string]lake.Function{}
 
+// called are functions that macros and rewrites call.
+var called = set("window_funnel aes_decrypt json_form json_text json_pretty json_set json_remove")
+
 func init() {
 	for i := range functions {
 		f := &functions[i]
-		if f.Name != "window_funnel" && f.Name != "aes_decrypt" { // called by a macro and a rewrite
+		if !called[f.Name] {
 			goNames[f.Name] = *f
 		}
 		f.Name = goPrefix + f.Name

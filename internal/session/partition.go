@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"lakeport/internal/engine"
 	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
 	"lakeport/internal/syntax"
@@ -119,6 +120,17 @@ func (c *session) addPartitions(ctx context.Context, d *definition, def syntax.P
 // partitionIndex is the place of a partition, -1 if there is none of the name.
 func (d *definition) partitionIndex(name string) int {
 	return slices.IndexFunc(d.Partitions, func(p partition) bool { return strings.EqualFold(p.Name, name) })
+}
+
+// partitionKey is the columns or expressions of PARTITION BY, without the word
+// for their kind.
+func (d *definition) partitionKey() string {
+	for _, kind := range []string{"RANGE(", "LIST("} {
+		if rest, is := strings.CutPrefix(d.Partition, kind); is {
+			return strings.TrimSuffix(rest, ")")
+		}
+	}
+	return d.Partition
 }
 
 // disjoint orders ranges and refuses names that are used twice and ranges that
@@ -310,13 +322,21 @@ func (l *listed) every(d syntax.PartitionDef, toks []syntax.Token, values []stri
 		if next.After(to) {
 			next = to
 		}
-		low, high := from.Format(time.DateTime), next.Format(time.DateTime)
+		low, high := l.instant(from), l.instant(next)
 		l.between(partitionNameOf(from, unit), fmt.Sprintf("[(%q), (%q))", low, high), l.cast(low), l.cast(high))
 		if len(l.out) > maxPartitions {
 			return l.fail(d, "START and END make more than %d partitions", maxPartitions)
 		}
 	}
 	return nil
+}
+
+// instant spells a bound as the partition column's type does.
+func (l *listed) instant(t time.Time) string {
+	if l.engine == "DATE" {
+		return t.Format(time.DateOnly)
+	}
+	return t.Format(time.DateTime)
 }
 
 func dateForm(v string) string {
@@ -390,6 +410,65 @@ func (t *described) within(names []syntax.Ident, text string) (string, error) {
 		chosen = append(chosen, t.def.Partitions[i])
 	}
 	return belongs(chosen), nil
+}
+
+// chosen are the partitions to which the query limits the table of ref; nil: it
+// reads the whole table.
+func (p *plan) chosen(ref engine.NameRef) []syntax.Ident {
+	if len(p.source.Partitions) == 0 {
+		return nil
+	}
+	at, ok := p.written(ref.Offset)
+	if !ok { // inside a view
+		return nil
+	}
+	for _, x := range p.source.Partitions {
+		if x.At == at {
+			return x.Partitions
+		}
+	}
+	return nil
+}
+
+// refuse says why the query cannot read single partitions as it wants.
+func (p *plan) refuse(why string) error {
+	return sqlerr.New(sqlerr.Unsupported, "%s", why).WithPos(p.text, p.offset+p.source.Partitions[0].At)
+}
+
+// written gives the place in the query's own text that the offset in p.sql
+// comes from; ok is false where an edit has put the text there.
+func (p *plan) written(at int) (src int, ok bool) {
+	for _, edits := range slices.Backward(p.edits) {
+		if engine.Spliced(edits, at) {
+			return 0, false
+		}
+		at = engine.Unsplice(edits, at)
+	}
+	return p.source.Source(at), true
+}
+
+// partitionsOf is the SELECT of an internal table's rows in the named
+// partitions.
+func (c *session) partitionsOf(ctx context.Context, p *plan, u use, names []syntax.Ident) (string, error) {
+	if u.table != nil {
+		return "", p.refuse("only tables of default_catalog are read by named partitions: use WHERE")
+	}
+	t, err := c.describeTable(ctx, u.name)
+	if err != nil {
+		return "", err
+	}
+	if t.isView() {
+		return "", p.refuse("a view has no partitions")
+	}
+	in := slices.Clone(names)
+	for i := range in {
+		in[i].Pos += syntax.Pos(p.offset)
+	}
+	where, err := t.within(in, p.text)
+	if err != nil {
+		return "", err
+	}
+	return "SELECT * FROM " + u.name.internal() + " WHERE " + where, nil
 }
 
 func unknownPartition(n syntax.Ident, table tableName, text string) error {

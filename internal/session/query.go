@@ -288,7 +288,9 @@ func (p *plan) reads(ctx context.Context, c *session, from *catalog.Storage) *bl
 // that its names mean, plans what each scan needs, and cuts the scans' SQL
 // into the query's own text.
 func (c *session) plan(ctx context.Context, q syntax.Fragment, text string) (*plan, error) {
-	result, err := c.translate(q, text)
+	o := c.dialect()
+	o.Partitions = true
+	result, err := c.translateWith(q, text, o)
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +302,7 @@ func (c *session) plan(ctx context.Context, q syntax.Fragment, text string) (*pl
 	if err != nil {
 		return nil, c.unplanned(ctx, p, q, err)
 	}
-	if p.source, tree, err = c.convert(ctx, p, q.Text, c.dialect(), result, tree); err != nil {
+	if p.source, tree, err = c.convert(ctx, p, q.Text, o, result, tree); err != nil {
 		return nil, p.explain(ctx, err)
 	}
 	p.sql = p.source.SQL
@@ -406,7 +408,17 @@ func (c *session) resolve(ctx context.Context, p *plan, tree *engine.Tree) error
 		}
 	}
 	var edits []engine.Edit
+	limited := 0
 	for _, u := range uses {
+		if chosen := p.chosen(u.ref); chosen != nil {
+			limited++
+			sql, err := c.partitionsOf(ctx, p, u, chosen)
+			if err != nil {
+				return err
+			}
+			edits = append(edits, tree.Replace(u.whole(), sql)...)
+			continue
+		}
 		if u.table == nil {
 			edits = append(edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: u.name.internal()})
 			continue
@@ -416,6 +428,9 @@ func (c *session) resolve(ctx context.Context, p *plan, tree *engine.Tree) error
 			return err
 		}
 		edits = append(edits, tree.Replace(u.whole(), sql)...)
+	}
+	if limited < len(p.source.Partitions) {
+		return p.refuse("a name that is no table has no partitions")
 	}
 	p.edit(edits)
 	return nil
@@ -628,7 +643,12 @@ func unread(s lake.Schema) string {
 // translate turns StarRocks' spelling into DuckDB's, and variables and
 // functions about the session into their values.
 func (c *session) translate(q syntax.Fragment, text string) (dialect.Result, error) {
-	out, err := c.rewrite(q.Text, true)
+	return c.translateWith(q, text, c.dialect())
+}
+
+// translateWith is translate with other options of StarRocks' dialect.
+func (c *session) translateWith(q syntax.Fragment, text string, o dialect.Options) (dialect.Result, error) {
+	out, err := c.rewriteWith(q.Text, true, o)
 	if err != nil {
 		return out, shift(err, text, int(q.Pos))
 	}
@@ -638,12 +658,15 @@ func (c *session) translate(q syntax.Fragment, text string) (dialect.Result, err
 // rewrite is the translation of a query or an expression; headings names what
 // a query leaves unnamed.
 func (c *session) rewrite(text string, headings bool) (dialect.Result, error) {
+	return c.rewriteWith(text, headings, c.dialect())
+}
+
+func (c *session) rewriteWith(text string, headings bool, o dialect.Options) (dialect.Result, error) {
 	if c.pg != nil {
 		o := c.redshiftOptions()
 		o.Headings = headings
 		return dialect.Redshift(text, o)
 	}
-	o := c.dialect()
 	o.Headings = headings
 	return dialect.Query(text, o)
 }

@@ -398,10 +398,10 @@ func (c *session) showPartitions(ctx context.Context, st *syntax.ShowPartitions,
 		}
 		r := relation{columns: columns("PartitionId#", "PartitionName", "State", "PartitionKey", "Range", "DistributionKey", "Buckets#", "RowCount#")}
 		for i, p := range t.def.Partitions {
-			r.add(i+1, p.Name, "NORMAL", t.def.Partition, p.Values, by, buckets, nil)
+			r.add(i+1, p.Name, "NORMAL", t.def.partitionKey(), p.Values, by, buckets, nil)
 		}
 		if len(t.def.Partitions) == 0 {
-			r.add(1, n.table, "NORMAL", t.def.Partition, "", by, buckets, nil)
+			r.add(1, n.table, "NORMAL", t.def.partitionKey(), "", by, buckets, nil)
 		}
 		return c.answer(ctx, r, "PartitionName", st.Filter, text, w)
 	}
@@ -627,7 +627,13 @@ var others = map[string]struct {
 	"COMPUTE NODES":    {[]string{"ComputeNodeId#", "IP", "Alive"}, nil},
 	"BROKER":           {[]string{"Name", "IP", "Port#", "Alive"}, nil},
 	"WAREHOUSES":       {[]string{"Id#", "Name", "State"}, [][]any{{0, "default_warehouse", "AVAILABLE"}}},
-	"PROFILES":         {[]string{"Query_ID#", "Duration", "Query"}, nil},
+	"ALTER TABLE COLUMN": {[]string{"JobId#", "TableName", "CreateTime", "FinishTime", "IndexName", "IndexId#", "OriginIndexId#", "SchemaVersion", "TransactionId#",
+		"State", "Msg", "Progress", "Timeout#"}, nil}, // ALTER TABLE is done when it returns
+	"RESOURCES":       {[]string{"Name", "ResourceType", "Key", "Value"}, nil},
+	"STORAGE VOLUMES": {[]string{"Storage Volume"}, nil},
+	"FUNCTIONS":       {[]string{"Function Name"}, nil},
+	"USERS":           {[]string{"User"}, [][]any{{"'root'@'%'"}}},
+	"PROFILES":        {[]string{"Query_ID#", "Duration", "Query"}, nil},
 }
 
 func (c *session) showOther(ctx context.Context, st *syntax.Show, text string, w wire.ResultWriter) error {

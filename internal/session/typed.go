@@ -345,7 +345,9 @@ func (t *typed) planned(ctx context.Context) ([]lake.Type, []lake.Column, error)
 	numbers := t.open()
 	c := t.c
 	q := syntax.Fragment{Text: text}
-	result, err := c.translate(q, text)
+	o := c.dialect()
+	o.Partitions = true // which have the columns of the whole table
+	result, err := c.translateWith(q, text, o)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -212,18 +212,20 @@ func applyTimeZone(ctx context.Context, conn *engine.Conn, zone string) error {
 // evaluate computes the value of an expression, which reads no table: nil, a
 // string or a number.
 func (c *session) evaluate(ctx context.Context, f syntax.Fragment, text string) (any, error) {
-	expr, err := c.condition(ctx, ", ", f, text)
+	const head = "SELECT "
+	p, err := c.plan(ctx, syntax.Fragment{Pos: f.Pos - syntax.Pos(len(head)), Text: head + f.Text}, text)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := c.conn.Query(ctx, "SELECT CAST(v AS VARCHAR), regexp_matches(typeof(v), 'INT|DECIMAL|DOUBLE|FLOAT') FROM (SELECT ("+expr+") AS v)")
+	defer p.close()
+	rows, err := c.conn.Query(ctx, p.behind("SELECT CAST(v AS VARCHAR), regexp_matches(typeof(v), 'INT|DECIMAL|DOUBLE|FLOAT') FROM (")+"\n) AS given(v)")
 	if err != nil {
-		return nil, err
+		return nil, p.explain(ctx, err)
 	}
 	defer rows.Close()
 	chunk, err := rows.Next(ctx)
 	if err != nil || chunk == nil || chunk.Columns[0].IsNull(0) {
-		return nil, err
+		return nil, p.explain(ctx, err)
 	}
 	value := chunk.Columns[0].Text(0)
 	if chunk.Columns[1].Data.([]bool)[0] {

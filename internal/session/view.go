@@ -98,6 +98,9 @@ func (c *session) defineView(ctx context.Context, n tableName, columns []syntax.
 	if slices.Contains(p.views, n) {
 		return sqlerr.New(sqlerr.Invalid, "view %s.%s would read itself", n.database, n.table).WithPos(text, int(q.Pos))
 	}
+	if chosen := p.source.Partitions; len(chosen) > 0 {
+		return sqlerr.New(sqlerr.Unsupported, "a view cannot read single partitions: use WHERE").WithPos(text, int(q.Pos)+chosen[0].At)
+	}
 	names := make([]syntax.Ident, len(columns))
 	for i, col := range columns {
 		names[i] = col.Name

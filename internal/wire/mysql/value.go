@@ -93,7 +93,7 @@ func appendText(b []byte, v *lake.Vector, i int) []byte {
 	case lake.Varchar, lake.Blob:
 		return append(b, v.Data.([]lake.String)[i].Bytes()...)
 	case lake.JSON:
-		return appendJSON(b, v.Data.([]lake.String)[i].Bytes())
+		return lake.AppendJSON(b, v.Data.([]lake.String)[i].Bytes())
 	case lake.List, lake.Array, lake.Map, lake.Struct:
 		return appendNested(b, v, i)
 	}
@@ -243,37 +243,13 @@ func appendElement(b []byte, v *lake.Vector, i int) []byte {
 	case k == lake.Varchar || k == lake.Blob:
 		return appendQuoted(b, v.Data.([]lake.String)[i].Bytes(), '"')
 	case k == lake.JSON:
-		return appendQuoted(b, appendJSON(nil, v.Data.([]lake.String)[i].Bytes()), '\'')
+		return appendQuoted(b, lake.AppendJSON(nil, v.Data.([]lake.String)[i].Bytes()), '\'')
 	case k == lake.Enum:
 		return appendQuoted(b, v.Type.Names[wire.EnumIndex(v.Data, i)], '"')
 	case k >= lake.Bit && k <= lake.UUID:
 		return append(appendText(append(b, '"'), v, i), '"')
 	}
 	return appendText(b, v, i)
-}
-
-// appendJSON prints a JSON text with a blank after each comma and colon and none
-// elsewhere, as StarRocks does.
-func appendJSON(b, text []byte) []byte {
-	inString := false
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		switch {
-		case inString:
-			if b = append(b, c); c == '\\' && i+1 < len(text) {
-				i++
-				b = append(b, text[i])
-			}
-			inString = c != '"'
-		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
-		case c == ',' || c == ':':
-			b = append(b, c, ' ')
-		default:
-			b = append(b, c)
-			inString = c == '"'
-		}
-	}
-	return b
 }
 
 // appendQuoted escapes the quote and the backslash with a backslash.
