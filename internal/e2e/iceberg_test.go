@@ -51,6 +51,13 @@ func TestIcebergTablesInGlueAreMadeFilledAndDropped(t *testing.T) {
 	if err := db.QueryRow("SHOW CREATE TABLE copy").Scan(&name, &spelled); err != nil || !strings.Contains(spelled, "\nPARTITION BY (bucket(`trip_id`, 4), truncate(`flag`, 1))\n") {
 		t.Errorf("SHOW CREATE TABLE gives %v\n%s", err, spelled)
 	}
+	l.exec(db, "CREATE TABLE strict (id bigint NOT NULL COMMENT 'the key', s string)")
+	l.expectLines(db, "DESC strict", "id\tbigint(20)\tNO\tfalse\tNULL\t\tthe key\ns\tvarchar(1073741824)\tYES\tfalse\tNULL\t\t")
+	l.expectLines(db, "SELECT column_name, is_nullable FROM information_schema.columns WHERE table_schema = 's3table_db' AND table_name = 'strict'", "id\tNO\ns\tYES")
+	if err := db.QueryRow("SHOW CREATE TABLE strict").Scan(&name, &spelled); err != nil || !strings.Contains(spelled, "\n  `id` bigint(20) NOT NULL COMMENT \"the key\",\n  `s` varchar(1073741824) DEFAULT NULL\n") {
+		t.Errorf("SHOW CREATE TABLE gives %v\n%s", err, spelled)
+	}
+	l.exec(db, "DROP TABLE strict FORCE")
 	l.exec(db, "INSERT INTO copy (fare, trip_id) SELECT 7, 5", "INSERT INTO copy BY NAME SELECT 6 AS trip_id, 'q' AS flag")
 	l.expectLines(db, "SELECT * FROM copy WHERE trip_id < 10 ORDER BY trip_id", "5\tNULL\t7.00\tNULL\n6\tq\tNULL\tNULL")
 

@@ -77,11 +77,13 @@ type Column struct {
 // Schema is the columns of a table in order. Partition names those whose
 // values come from the partition, not from the files; in Hive tables they stand
 // last. PartitionBy is what rows are divided by as CREATE TABLE spells it, such
-// as day(c); nil: Partition.
+// as day(c); nil: Partition. Required names the columns that hold no NULL, as
+// far as that is known.
 type Schema struct {
 	Columns     []Column
 	Partition   []string
 	PartitionBy []string
+	Required    []string
 }
 
 var kindNames = map[Kind]string{

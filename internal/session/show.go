@@ -512,7 +512,7 @@ func (t *described) statement() string {
 		lines[i] = "  `" + col.Name + "` " + col.text
 		switch {
 		case t.external != nil:
-			lines[i] += " DEFAULT NULL"
+			lines[i] += map[bool]string{true: " DEFAULT NULL", false: " NOT NULL"}[col.null]
 			if col.Comment != "" {
 				lines[i] += " COMMENT " + syntax.Quote(col.Comment)
 			}

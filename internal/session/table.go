@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lakeport/internal/catalog"
@@ -97,7 +98,9 @@ func (c *session) describeTable(ctx context.Context, n tableName) (*described, e
 		part[p] = true
 	}
 	for _, col := range schema.Columns {
-		d.columns = append(d.columns, describedColumn{Column: col, text: dialect.TypeName(col.Type, true), null: true, partition: part[col.Name]})
+		d.columns = append(d.columns, describedColumn{
+			Column: col, text: dialect.TypeName(col.Type, true), null: !slices.Contains(schema.Required, col.Name), partition: part[col.Name],
+		})
 	}
 	return d, nil
 }

@@ -54,6 +54,11 @@ func (t *Table) Metadata() *Metadata { return t.meta }
 // stand among the others, so that no column is said to be the partition's.
 func (t *Table) Schema() lake.Schema {
 	s := lake.Schema{Columns: t.columns}
+	for i, f := range t.schema.Fields {
+		if f.Required {
+			s.Required = append(s.Required, t.columns[i].Name)
+		}
+	}
 	spec := t.meta.spec(t.meta.DefaultSpec)
 	if spec == nil {
 		return s
