@@ -43,7 +43,7 @@ type File struct {
 	sync    [16]byte
 	start   int64 // of the first block
 	columns []Column
-	fields  []*node // of the records, in the order of columns
+	root    *node // the records; its children are in the order of columns
 }
 
 const (
@@ -155,28 +155,21 @@ func (f *File) describe(schema *avro.Schema) (err error) {
 	if root.Type != "record" || len(root.Fields) == 0 {
 		return refusal("has rows that are no records with fields")
 	}
-	width := 0
+	f.root = &node{kind: kindRecord}
 	for i := range root.Fields {
 		field := &root.Fields[i]
-		n, err := compile(&field.Type, 0)
+		n, err := f.root.field(field, 0)
 		if err != nil {
 			return err
 		}
-		width += n.least
-		c := Column{Column: lake.Column{Name: field.Name, Type: n.typ, FieldID: fieldID(field.Props)}}
+		c := Column{Column: lake.Column{Name: field.Name, Type: n.typ, FieldID: max(0, f.root.ids[i])}}
 		if n.typ.Kind == lake.Invalid {
 			c.Err = errors.New(n.why)
 		}
-		f.fields, f.columns = append(f.fields, n), append(f.columns, c)
+		f.columns = append(f.columns, c)
 	}
-	if width == 0 {
+	if f.root.least == 0 {
 		return refusal("has rows without bytes")
 	}
 	return nil
-}
-
-// fieldID is Iceberg's number of a field; 0: none.
-func fieldID(props map[string]any) int {
-	id, _ := props["field-id"].(int64)
-	return int(id)
 }

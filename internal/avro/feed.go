@@ -49,11 +49,11 @@ type rows struct {
 }
 
 func newRows(ctx context.Context, in *Input, columns []int) *rows {
-	r := &rows{in: in, columns: columns, fields: make([]column, len(in.File.fields)), bytes: newStream(ctx, in.File)}
+	r := &rows{in: in, columns: columns, fields: make([]column, len(in.File.columns)), bytes: newStream(ctx, in.File)}
 	for _, c := range columns {
 		if c >= added {
 			at := in.Columns[c-added]
-			r.fields[at] = in.File.fields[at].column()
+			r.fields[at] = in.File.root.children[at].column()
 		}
 	}
 	return r
@@ -81,7 +81,7 @@ func (r *rows) Read(dst *lake.Chunk) (int, error) {
 			if f != nil {
 				f.read(&r.block)
 			} else {
-				r.in.File.fields[i].skip(&r.block)
+				r.in.File.root.children[i].skip(&r.block)
 			}
 		}
 		if r.block.err != nil {
@@ -121,7 +121,7 @@ func (r *rows) next() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if count < 0 || size < 0 || size > blockMax {
+	if size < 0 || size > blockMax {
 		return false, faultf("a block has %d records in %d bytes", count, size)
 	}
 	packed, err := r.bytes.take(int(size))
@@ -132,18 +132,27 @@ func (r *rows) next() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if string(marker) != string(f.sync[:]) {
-		return false, faultf("a block does not end with the file's marker")
-	}
-	plain, err := f.codec(packed)
+	plain, err := f.expand(count, packed, marker)
 	if err != nil {
 		return false, err
 	}
-	if count > int64(len(plain)) {
-		return false, faultf("a block has %d records in %d bytes", count, len(plain))
-	}
 	r.plain, r.block, r.left = plain, input{b: plain}, count
 	return true, nil
+}
+
+// expand gives the bytes of a block's records.
+func (f *File) expand(count int64, packed, marker []byte) ([]byte, error) {
+	if string(marker) != string(f.sync[:]) {
+		return nil, faultf("a block does not end with the file's marker")
+	}
+	plain, err := f.codec(packed)
+	if err != nil {
+		return nil, err
+	}
+	if count < 0 || count > int64(len(plain)) {
+		return nil, faultf("a block has %d records in %d bytes", count, len(plain))
+	}
+	return plain, nil
 }
 
 // Close implements lake.FeedReader.

@@ -2,6 +2,7 @@ package avro
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/twmb/avro"
 
@@ -17,6 +18,7 @@ type node struct {
 	size     int       // fixed
 	symbols  [][]byte  // enum
 	children []*node   // record: fields; array, map: elements; union: branches
+	ids      []int     // record: Iceberg's numbers of the fields; -1: none
 	null     int       // the union's branch that is NULL
 }
 
@@ -93,17 +95,17 @@ func compile(s *avro.SchemaNode, depth int) (*node, error) {
 		return n, nil
 	case "array":
 		n.kind = kindArray
-		err = n.add(s.Items, depth)
+		_, err = n.add(s.Items, depth)
 		if items := s.Items; err == nil && s.LogicalType == "map" && items.Type == "record" && len(items.Fields) == 2 {
 			n.kind = kindPairs
 		}
 	case "map":
 		n.kind = kindMap
-		err = n.add(s.Values, depth)
+		_, err = n.add(s.Values, depth)
 	case "record":
 		n.kind, n.least = kindRecord, 0
 		for i := 0; i < len(s.Fields) && err == nil; i++ {
-			err = n.add(&s.Fields[i].Type, depth)
+			_, err = n.field(&s.Fields[i], depth)
 		}
 	case "union":
 		n.kind, n.null = kindUnion, -1
@@ -111,7 +113,7 @@ func compile(s *avro.SchemaNode, depth int) (*node, error) {
 			if s.Branches[i].Type == "null" {
 				n.null = i
 			}
-			err = n.add(&s.Branches[i], depth)
+			_, err = n.add(&s.Branches[i], depth)
 		}
 	default:
 		return nil, faultf("its schema has the type %q", s.Type)
@@ -123,15 +125,26 @@ func compile(s *avro.SchemaNode, depth int) (*node, error) {
 	return n, nil
 }
 
-func (n *node) add(s *avro.SchemaNode, depth int) error {
+func (n *node) add(s *avro.SchemaNode, depth int) (*node, error) {
 	child, err := compile(s, depth+1)
 	if err == nil {
 		n.children = append(n.children, child)
-		if n.kind == kindRecord {
-			n.least = max(n.least, child.least)
-		}
 	}
-	return err
+	return child, err
+}
+
+// field adds a record's field.
+func (n *node) field(f *avro.SchemaField, depth int) (*node, error) {
+	child, err := n.add(&f.Type, depth)
+	if err != nil {
+		return nil, err
+	}
+	id, ok := f.Props["field-id"].(int64)
+	if !ok || id < 0 || id > math.MaxInt32 {
+		id = -1
+	}
+	n.ids, n.least = append(n.ids, int(id)), max(n.least, child.least)
+	return child, nil
 }
 
 // zoned makes a timestamp an instant where Iceberg's property says that it is
@@ -198,7 +211,7 @@ func (n *node) name(s *avro.SchemaNode) {
 		}
 		n.typ = lake.Type{Kind: lake.Struct}
 		for i, c := range inner {
-			n.typ.Fields = append(n.typ.Fields, lake.Column{Name: s.Fields[i].Name, Type: c.typ, FieldID: fieldID(s.Fields[i].Props)})
+			n.typ.Fields = append(n.typ.Fields, lake.Column{Name: s.Fields[i].Name, Type: c.typ, FieldID: max(0, n.ids[i])})
 		}
 	}
 }

@@ -2,7 +2,9 @@ package iceberg
 
 import (
 	"bytes"
+	"compress/flate"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -185,12 +187,49 @@ func (l *lab) relocateAvro(data []byte) []byte {
 		if err := r.Decode(&v); err == io.EOF {
 			break
 		} else if err != nil {
-			return data // broken on purpose, or by its writer
+			return l.relocateBytes(data) // numbers that the library does not take
 		}
 		l.must(w.Encode(relocated(v)))
 	}
 	l.must(w.Close())
 	return out.Bytes()
+}
+
+// relocateBytes moves the paths in a container whose blocks are deflated,
+// without a look at its records: each path stands behind its length, of two bytes
+// before and after.
+func (l *lab) relocateBytes(data []byte) []byte {
+	l.Helper()
+	marker := data[len(data)-16:]
+	start := bytes.Index(data, marker) + 16
+	out, rest := bytes.Clone(data[:start]), data[start:]
+	for len(rest) > 0 {
+		count, n := binary.Varint(rest)
+		size, m := binary.Varint(rest[n:])
+		plain, err := io.ReadAll(flate.NewReader(bytes.NewReader(rest[n+m:][:size])))
+		l.must(err)
+		rest = rest[n+m+int(size)+16:]
+		var moved []byte
+		for {
+			at := bytes.Index(plain, []byte("data/persistent/"))
+			if at < 0 {
+				break
+			}
+			length, _ := binary.Varint(plain[at-2:])
+			moved = append(binary.AppendVarint(append(moved, plain[:at-2]...), length+int64(len("s3://lake/"))), "s3://lake/data/persistent/"...)
+			plain = plain[at+len("data/persistent/"):]
+		}
+		moved = append(moved, plain...)
+		var packed bytes.Buffer
+		w, err := flate.NewWriter(&packed, 1)
+		l.must(err)
+		_, err = w.Write(moved)
+		l.must(err)
+		l.must(w.Close())
+		out = append(binary.AppendVarint(binary.AppendVarint(out, count), int64(packed.Len())), packed.Bytes()...)
+		out = append(out, marker...)
+	}
+	return out
 }
 
 func relocated(v any) any {

@@ -1,16 +1,12 @@
 package iceberg
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
-	"github.com/twmb/avro"
-	"github.com/twmb/avro/ocf"
-
+	"lakeport/internal/avro"
 	"lakeport/internal/sqlerr"
 )
 
@@ -84,105 +80,12 @@ type file struct {
 	length     int64
 }
 
-// record is a decoded Avro record by field id.
-type record map[int]any
+// record is a decoded Avro record by field id: writers differ in names.
+type record avro.Record
 
-// readAvro calls each for every record of an Avro container, whose fields are
-// known by their ids: writers differ in names.
-func readAvro(data []byte, each func(r record) error) (meta map[string][]byte, err error) {
-	defer func() { // the bytes are anybody's
-		if p := recover(); p != nil {
-			err = fmt.Errorf("it is not readable: %v", p)
-		}
-	}()
-	r, err := ocf.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	shape := shapeOf(r.Schema().Root().ExpandReferences(), 0)
-	if shape.fields == nil {
-		return nil, errors.New("its schema is no record")
-	}
-	for {
-		var v any
-		if err := r.Decode(&v); err == io.EOF {
-			return r.Metadata(), nil
-		} else if err != nil {
-			return nil, err
-		}
-		row, ok := shape.of(v).(record)
-		if !ok {
-			return nil, errors.New("it holds something that is no record")
-		}
-		if err := each(row); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// shape is where the field ids are in a schema.
-type shape struct {
-	fields []shapeField // of a record
-	items  *shape       // of an array
-}
-
-type shapeField struct {
-	name  string
-	id    int
-	shape *shape
-}
-
-// shapeOf reads the ids of a schema; a nullable type is like the type.
-func shapeOf(n *avro.SchemaNode, depth int) *shape {
-	s := &shape{}
-	if depth > nestingMax {
-		return s
-	}
-	switch n.Type {
-	case "union":
-		for i := range n.Branches {
-			if n.Branches[i].Type != "null" {
-				return shapeOf(&n.Branches[i], depth+1)
-			}
-		}
-	case "array":
-		s.items = shapeOf(n.Items, depth+1)
-	case "record":
-		for i := range n.Fields {
-			f := &n.Fields[i]
-			id, ok := f.Props["field-id"].(int64)
-			if !ok {
-				id = -1 // nothing that the specification knows
-			}
-			s.fields = append(s.fields, shapeField{f.Name, int(id), shapeOf(&f.Type, depth+1)})
-		}
-	}
-	return s
-}
-
-// of turns records within v into maps by id.
-func (s *shape) of(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		if s.fields == nil {
-			return v
-		}
-		r := make(record, len(v))
-		for _, f := range s.fields {
-			if f.id >= 0 {
-				r[f.id] = f.shape.of(v[f.name])
-			}
-		}
-		return r
-	case []any:
-		if s.items != nil {
-			for i := range v {
-				v[i] = s.items.of(v[i])
-			}
-		}
-	}
-	return v
+func asRecord(v any) (record, bool) {
+	r, ok := v.(avro.Record)
+	return record(r), ok
 }
 
 // integer reads an int or long; ok is false for NULL and what is missing.
@@ -238,7 +141,7 @@ func (r record) integers(id int) []int64 {
 func (r record) pairs(id int, keyID, valueID int, each func(key int, r record)) {
 	list, _ := r[id].([]any)
 	for _, v := range list {
-		if kv, ok := v.(record); ok {
+		if kv, ok := asRecord(v); ok {
 			if key, ok := kv.integer(keyID); ok && kv[valueID] != nil {
 				each(int(key), kv)
 			}
@@ -261,7 +164,8 @@ func (r record) bounds(id, keyID, valueID int) map[int][]byte {
 // readManifestList reads the manifests of a snapshot.
 func readManifestList(data []byte) ([]manifest, error) {
 	var list []manifest
-	_, err := readAvro(data, func(r record) error {
+	err := avro.Records(data, func(raw avro.Record) error {
+		r := record(raw)
 		m := manifest{
 			path: r.text(500), length: r.number(501), spec: int(r.number(502)), content: int(r.number(517)),
 			sequence: r.number(515), minimum: r.number(516), snapshot: r.number(503), firstRowID: r.pointer(520),
@@ -285,7 +189,7 @@ func readManifestList(data []byte) ([]manifest, error) {
 		}
 		partitions, _ := r[507].([]any)
 		for _, p := range partitions {
-			if p, ok := p.(record); ok {
+			if p, ok := asRecord(p); ok {
 				s := summary{lower: p.bytes(510), upper: p.bytes(511)}
 				s.hasNull, _ = p[509].(bool)
 				if nan, ok := p[518].(bool); ok {
@@ -309,7 +213,8 @@ func (m *Metadata) readManifest(data []byte, of manifest) ([]entry, error) {
 	}
 	var list []entry
 	nextRow := of.firstRowID
-	_, err := readAvro(data, func(r record) error {
+	err := avro.Records(data, func(raw avro.Record) error {
+		r := record(raw)
 		e := entry{status: int(r.number(0))}
 		if e.status == statusDeleted {
 			return nil
@@ -332,7 +237,7 @@ func (m *Metadata) readManifest(data []byte, of manifest) ([]entry, error) {
 		if n, ok := r.integer(1); ok {
 			e.snapshot = n
 		}
-		f, ok := r[2].(record)
+		f, ok := asRecord(r[2])
 		if !ok {
 			return errors.New("an entry has no file")
 		}
@@ -378,7 +283,7 @@ func (m *Metadata) readFile(r record, spec *Spec) (file, error) {
 	case f.content == contentEqualityDeletes && len(f.equality) == 0:
 		return f, fmt.Errorf("%s holds equality deletes of no column", f.path)
 	}
-	tuple, _ := r[102].(record)
+	tuple, _ := asRecord(r[102])
 	for _, p := range spec.Fields {
 		source := m.source(p.SourceID)
 		if _, there := tuple[p.ID]; !there && p.Transform.Name != "void" {

@@ -117,8 +117,7 @@ func fromTwosComplement(b []byte) *big.Int {
 	return v
 }
 
-// fromAvro takes a decoded Avro value. What the logical types of Avro turned
-// into times and rationals is turned back.
+// fromAvro takes a value that package avro has decoded.
 func fromAvro(t Type, v any) (value, error) {
 	wrong := fmt.Errorf("a partition value of type %s is stored as %T", t, v)
 	switch v := v.(type) {
@@ -136,29 +135,12 @@ func fromAvro(t Type, v any) (value, error) {
 		return fromFloat(t, float64(v), wrong)
 	case float64:
 		return fromFloat(t, v, wrong)
-	case time.Duration:
-		if t.Name == "time" {
-			return v.Microseconds(), nil
-		}
-	case time.Time:
-		return fromTime(t, v, wrong)
-	case *big.Rat:
-		if t.Name == "decimal" {
-			n := new(big.Rat).Mul(v, new(big.Rat).SetInt(pow10(t.Scale)))
-			if n.IsInt() {
-				return new(big.Int).Set(n.Num()), nil
-			}
-		}
 	case string:
 		if t.Name == "uuid" {
 			return uuidBytes(v)
 		}
 		if t.Name == "string" {
 			return v, nil
-		}
-	case [16]byte:
-		if t.Name == "uuid" {
-			return string(v[:]), nil
 		}
 	case []byte:
 		switch t.Name {
@@ -184,18 +166,6 @@ func fromInt(t Type, v int64, wrong error) (value, error) {
 func fromFloat(t Type, v float64, wrong error) (value, error) {
 	if t.Name == "float" || t.Name == "double" {
 		return v, nil
-	}
-	return nil, wrong
-}
-
-func fromTime(t Type, v time.Time, wrong error) (value, error) {
-	switch t.Name {
-	case "date", "int": // writers differ in the type of day(): a date or an int
-		return floorDiv(v.Unix(), 86400), nil
-	case "timestamp", "timestamptz":
-		return v.UnixMicro(), nil
-	case "timestamp_ns", "timestamptz_ns":
-		return v.UnixNano(), nil
 	}
 	return nil, wrong
 }
