@@ -144,6 +144,8 @@ func (t *Table) partitionSQL(p PartField) (string, error) {
 		case "decimal":
 			step := "CAST(" + decimalString(bigInt(p.Transform.Width), f.Type.Scale) + " AS DECIMAL(38," + strconv.Itoa(f.Type.Scale) + "))"
 			return floor("CAST("+x+" AS DECIMAL(38,"+strconv.Itoa(f.Type.Scale)+"))", step), nil
+		case "binary":
+			return "left(hex(" + x + "), " + strconv.Itoa(2*p.Transform.Width) + ")", nil
 		}
 	case "bucket":
 		if words := hashedWords(f.Type, x); words != "" {
@@ -198,6 +200,10 @@ func hashedWords(t Type, x string) string {
 		hex = "hex(" + x + ")"
 	case "uuid":
 		hex = "replace(CAST(" + x + " AS VARCHAR), '-', '')"
+	case "decimal": // the fewest bytes that hold the digits in two's complement
+		hex = "list_transform([CAST(replace(CAST(" + x + " AS VARCHAR), '.', '') AS HUGEINT)], lambda d__: CASE" +
+			" WHEN d__ < 0 THEN regexp_extract(hex(d__), '^(?:FF)*([89A-F].(?:..)*)$', 1)" +
+			" ELSE regexp_extract(lpad(hex(d__), 32, '0'), '^(?:00)*([0-7].(?:..)*)$', 1) END)[1]"
 	default:
 		return ""
 	}
