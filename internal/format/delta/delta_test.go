@@ -19,6 +19,7 @@ func TestTheLogSaysWhichFilesAreRead(t *testing.T) {
 		"removed":       {[]string{begin + adds("1") + adds("2"), removes("1")}, "(2)"},
 		"added again":   {[]string{begin + adds("1"), removes("1"), adds("1")}, "(1)"},
 		"schema later":  {[]string{begin + adds("1"), metaOf("i integer, j string")}, "(1, NULL)"},
+		"void":          {[]string{protocolOf() + metaOf("i integer, v void") + adds("1")}, "(1, NULL)"},
 		"odd names":     {[]string{begin + adds("it's%20%25%C3%A9%3D1.parquet")}, "(5)"},
 		"absolute":      {[]string{begin + adds("s3a://b/elsewhere/6.parquet")}, "(6)"},
 		"removed by it": {[]string{begin + adds("1") + adds("2"), removes("s3://b/removed%20by%20it/2")}, "(1)"},
@@ -166,8 +167,8 @@ func TestPartitionValues(t *testing.T) {
 		{"integer", `"7"`, "(7)"}, {"integer", `""`, "(NULL)"}, {"string", `""`, "(NULL)"}, {"string", `"__HIVE_DEFAULT_PARTITION__"`, "(NULL)"},
 		{"string", `"it's =%25"`, "('it\\'s =%25')"}, {"boolean", `"true"`, "(true)"}, {"date", `"2024-02-29"`, "(2024-02-29)"},
 		{"decimal(10,2)", `"-1.50"`, "(-1.50)"}, {"double", `"NaN"`, "(nan)"}, {"float", `"1e3"`, "(1000.0)"},
-		{"timestamp_ntz", `"2024-01-01 10:00:00.25"`, "('2024-01-01 10:00:00.25')"}, {"binary", `"\u0001\u00ff"`, "(\\x01\\xFF)"},
-		{"timestamp_ntz", `"yesterday"`, `error: "yesterday" is no point in time`}, {"binary", `"€"`, "error: stand for no byte"},
+		{"timestamp_ntz", `"2024-01-01 10:00:00.25"`, "('2024-01-01 10:00:00.25')"}, {"binary", `"\u0001\u00ff"`, "(\\x01\\xC3\\xBF)"},
+		{"timestamp_ntz", `"yesterday"`, `error: "yesterday" is no point in time`}, {"binary", `"€a"`, "(\\xE2\\x82\\xACa)"},
 		{"integer", `"x"`, "error: Could not convert"},
 	} {
 		name := fmt.Sprint("t", i)

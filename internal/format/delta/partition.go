@@ -72,13 +72,10 @@ func (k key) canonical(text string) (string, error) {
 			return text, nil
 		}
 		return "", fmt.Errorf("%q is no point in time", text)
-	case lake.Blob: // each character stands for one byte
+	case lake.Blob: // the bytes are the text's own: writers take them for UTF-8
 		var b strings.Builder
-		for _, r := range text {
-			if r > 0xff {
-				return "", fmt.Errorf("%q has characters that stand for no byte", text)
-			}
-			fmt.Fprintf(&b, `\x%02X`, r)
+		for _, c := range []byte(text) {
+			fmt.Fprintf(&b, `\x%02X`, c)
 		}
 		return b.String(), nil
 	}

@@ -146,6 +146,7 @@ var primitives = map[string]lake.Kind{
 	"string": lake.Varchar, "long": lake.BigInt, "integer": lake.Integer, "short": lake.SmallInt, "byte": lake.TinyInt,
 	"float": lake.Float, "double": lake.Double, "boolean": lake.Boolean, "binary": lake.Blob, "date": lake.Date,
 	"timestamp": lake.TimestampTZ, "timestamp_ntz": lake.Timestamp,
+	"void": lake.Boolean, // in no file, and so NULL in every row
 }
 
 var decimalName = regexp.MustCompile(`^decimal\(\s*([0-9]{1,2})\s*,\s*([0-9]{1,2})\s*\)$`)
