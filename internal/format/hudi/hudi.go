@@ -118,6 +118,9 @@ func (t *table) understand(ctx context.Context) error {
 			t.keys = append(t.keys, key{name: name}) // a field of a struct
 			continue
 		}
+		if i < 0 && dropped {
+			i, columns = len(columns), append(columns, t.pathColumn(name))
+		}
 		if i < 0 {
 			return sqlerr.New(sqlerr.Corrupt, "Hudi table %s is partitioned by %q, which its schema does not have", t.name, name)
 		}
@@ -134,6 +137,20 @@ func (t *table) understand(ctx context.Context) error {
 		t.schema.Columns = append(t.schema.Columns, c.Column)
 	}
 	return nil
+}
+
+// pathColumn is a partition column that neither files nor the schemas of writes
+// have: its type is the one of the table's creation, else it is text, as Hudi's
+// own readers take it (TableSchemaResolver, appendPartitionColumns).
+func (t *table) pathColumn(name string) parquet.Column {
+	created, _ := parseSchema(t.props["hoodie.table.create.schema"], false)
+	for _, c := range created {
+		if strings.EqualFold(c.Name, name) {
+			return c
+		}
+	}
+	c := lake.Column{Name: name, Type: lake.Type{Kind: lake.Varchar}}
+	return parquet.Column{Column: c, File: c}
 }
 
 // schemaText gives the schema of the newest write that tells one, or that of

@@ -208,6 +208,20 @@ func TestDroppedPartitionColumnsComeFromThePaths(t *testing.T) {
 			t.Errorf("%s\nhas no %s", sql, want)
 		}
 	}
+	// Nor need the schemas of writes have them.
+	s = newTable("6", "hoodie.table.keygenerator.type=COMPLEX hoodie.table.partition.fields=q,r"+dropped,
+		at(1)+`.commit={"extraMetadata":{"schema":"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"id\",\"type\":\"int\"}]}"}}`, "7/x/"+base("a", 1))
+	if table, err = Open(t.Context(), "db.t", "s3://b/t/", s.options(false)); err != nil {
+		t.Fatal(err)
+	}
+	if scan, err = table.Plan(t.Context(), lake.Need{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"CAST('7' AS INTEGER) AS \"q\"", "CAST('x' AS VARCHAR) AS \"r\""} {
+		if sql := scan.SQL([]string{"1"}, nil); !strings.Contains(sql, want) {
+			t.Errorf("%s\nhas no %s", sql, want)
+		}
+	}
 	for props, want := range map[string]string{
 		"hoodie.table.keygenerator.type=TIMESTAMP hoodie.table.partition.fields=p": `error: the key generator "TIMESTAMP"`,
 		"hoodie.table.keygenerator.type=SIMPLE hoodie.table.partition.fields=q":    `error: path "x/7" does not tell the value of column q`,
