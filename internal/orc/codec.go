@@ -117,6 +117,9 @@ func decompress(c codec, buf, in []byte, block int) ([]byte, error) {
 			return buf, faultf("a chunk is not sound LZ4: %v", err)
 		}
 		return buf[:n], nil
+	case lzo:
+		n, err := unlzo(buf[:block], in)
+		return buf[:n], err
 	case zstdFrame:
 		out, err := unzstd().DecodeAll(in, buf[:0:block])
 		if err != nil {

@@ -182,7 +182,7 @@ func (f *File) accept(p postscript) error {
 	if f.codec < 0 || int(f.codec) >= len(codecNames) {
 		return refusal(fmt.Sprintf("is compressed by method %d", p.compression))
 	}
-	if f.codec == lzo || f.codec == brotli {
+	if f.codec == brotli {
 		return refusal("is compressed by " + codecNames[f.codec])
 	}
 	f.block = defaultBlock

@@ -64,7 +64,7 @@ const formulas = `SELECT i AS id, if(i % 7 = 0, NULL, i % 3 = 0) AS yes, CAST(if
 
 func TestEveryTypeIsReadUnderEveryCodec(t *testing.T) {
 	c := connect(t)
-	for _, codec := range []string{"uncompressed", "zlib", "snappy", "lz4", "zstd"} {
+	for _, codec := range []string{"uncompressed", "zlib", "snappy", "lz4", "lzo", "zstd"} {
 		f, err := openFile(t, "testdata/types_"+codec+".orc")
 		if err != nil {
 			t.Fatal(err)

@@ -1,5 +1,5 @@
-"""Writes groups_java_*.orc with Spark 3.5, whose writer is ORC's Java one: the rows of make.py's types, in row groups of
-1000 and chunks of 1 KiB, with Bloom filters."""
+"""Writes groups_java_*.orc and types_lzo.orc with Spark 3.5, whose writer is ORC's Java one: the rows of make.py's types, in
+row groups of 1000 and chunks of 1 KiB, with Bloom filters. Those that Spark's formulas make otherwise are not in types_lzo.orc."""
 
 import glob
 import shutil
@@ -23,9 +23,9 @@ rows = """SELECT id, if(id % 7 = 0, NULL, id % 3 = 0) yes, CAST(if(id % 5 = 0, N
     if(id % 14 = 0, NULL, named_struct('a', CAST(id AS INT), 'b', concat('b', id))) st,
     transform(filter(array(0, 1, 2), k -> k < id % 3), k -> named_struct('x', array(CAST(id AS STRING), 'y'))) ls
     FROM range(0, 5300, 1, 1)"""
-for codec in ["zlib", "none"]:
-    spark.sql(rows).write.options(compression=codec, **{
+for codec, name, n, without in [("zlib", "groups_java_zlib", 5300, []), ("none", "groups_java_none", 5300, []), ("lzo", "types_lzo", 700, ["ts", "d38"])]:
+    spark.sql(rows.replace("5300", str(n))).drop(*without).write.options(compression=codec, **{
         "orc.compress.size": "1024", "orc.row.index.stride": "1000", "orc.stripe.size": "4194304",
         "orc.dictionary.key.threshold": "0.1", "orc.bloom.filter.columns": "id,tiny,small,num,d,txt,word,day"}).orc("out")
-    shutil.copy(glob.glob("out/*.orc")[0], f"groups_java_{codec}.orc")
+    shutil.copy(glob.glob("out/*.orc")[0], f"{name}.orc")
     shutil.rmtree("out")
