@@ -61,7 +61,7 @@ func Redshift(text string, o RedshiftOptions) (Result, error) {
 	if o.Headings {
 		w.headings = w.findHeadings()
 	}
-	w.inserts = map[int]string{}
+	w.inserts, w.casting = map[int]string{}, map[int]bool{}
 	w.findOrders()
 	w.findTops()
 	// What stands at the end is written here: rules write to the end as well.
@@ -182,6 +182,9 @@ func (w *writer) findOrders() {
 
 // redshiftItem writes the construct at i and gives the index behind it.
 func (w *writer) redshiftItem(i, end int) int {
+	if n := w.textCast(i, end); n > i {
+		return n
+	}
 	t := w.toks[i]
 	switch t.Kind {
 	case syntax.Hint:
@@ -315,11 +318,10 @@ func (w *writer) castSuffix(i int) int {
 		w.copy(i)
 		return i + 1
 	}
-	at++
-	if (name == "varchar" || name == "char" || name == "nvarchar" || name == "bpchar") && w.is(at, "(") && w.match[at] > at {
-		return w.match[at] + 1 // the length in bytes does not change a value here
+	if _, ok := w.textType(at, len(w.toks)); ok && w.is(at+1, "(") {
+		w.fail(sqlerr.Unsupported, i, "a cast to %s of a length is not known here: write CAST(… AS %s(…))", name, name)
 	}
-	return at
+	return at + 1
 }
 
 func (w *writer) redshiftWord(i, end int) int {
@@ -343,6 +345,8 @@ func (w *writer) redshiftWord(i, end int) int {
 		return at + 1
 	case name == "minus" && !w.is(i+1, "(") || name == "minus" && w.is(i+2, "SELECT"):
 		w.put(i, "EXCEPT")
+		return i + 1
+	case name == "approximate" && w.is(i+1, "PERCENTILE_DISC"): // the exact one is near enough
 		return i + 1
 	case name == "approximate" && w.is(i+1, "COUNT"): // the call that follows says it
 		return i + 1
@@ -505,9 +509,13 @@ func (w *writer) redshiftCast(i, end int) int {
 			return stop + 1
 		}
 	}
+	at := w.typeAt(as + 1)
+	if t, ok := w.textType(at, stop); ok && t.end == stop {
+		w.stringCast(i, t, i+2, as, func() { w.inner(i+2, as) })
+		return stop + 1
+	}
 	w.put(i, "CAST(")
 	w.inner(i+2, as)
-	at := w.typeAt(as + 1)
 	if other, renamed := otherTypes[strings.ToLower(w.toks[at].Text)]; renamed {
 		w.put(at, " AS "+other)
 	} else {

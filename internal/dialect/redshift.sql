@@ -9,6 +9,13 @@ CREATE MACRO @pattern_any_case(p) AS '(?si).*(?:' || p || ').*';
 CREATE MACRO @similar(p) AS CASE WHEN contains(p, '\') OR contains(p, '[^') THEN error('SIMILAR TO with a backslash or [^ is not built yet')
   ELSE '(?s)(?:' || replace(replace(regexp_replace(p, '([.^$])', '\\\1', 'g'), '%', '.*'), '_', '.') || ')' END;
 
+-- Casts to text. A DOUBLE shows no fraction that it does not have, a string of SUPER no quotes.
+CREATE MACRO @text(x) AS CASE WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN regexp_replace(CAST(x AS VARCHAR), '\.0$', '') WHEN typeof(x) = 'JSON' THEN json_extract_string(CAST(x AS VARCHAR), '$') ELSE CAST(x AS VARCHAR) END;
+CREATE MACRO @cut(s, n) AS redshift_cut(s, n);
+CREATE MACRO @char(s, n) AS rtrim(redshift_cut(s, n), ' ');
+CREATE MACRO @bytes(x) AS CASE WHEN typeof(x) = 'BLOB' THEN CAST(x AS BLOB) ELSE encode(CAST(x AS VARCHAR)) END;
+CREATE MACRO @mean(m, x) AS CASE WHEN typeof(x) IN ('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT') THEN trunc(m) ELSE m END;
+
 -- Redshift's own functions.
 CREATE MACRO @nvl2(x, a, b) AS CASE WHEN x IS NOT NULL THEN a ELSE b END;
 CREATE MACRO @getdate() AS date_trunc('second', CAST(now() AS TIMESTAMP));
@@ -23,18 +30,22 @@ CREATE MACRO @dateadd(part, n, t) AS CASE part
   WHEN 'millennium' THEN CAST(t AS TIMESTAMP) + to_years(CAST(1000 * n AS INTEGER)) ELSE error('dateadd does not know the date part ' || part) END;
 CREATE MACRO @datediff(part, a, b) AS CASE WHEN part IN ('year', 'quarter', 'month', 'week', 'day', 'hour', 'minute', 'second', 'millisecond', 'microsecond', 'decade', 'century', 'millennium')
   THEN date_diff(part, CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP)) ELSE error('datediff does not know the date part ' || part) END;
+CREATE MACRO @last_day(d) AS last_day(CAST(d AS DATE));
+CREATE MACRO @date_part_year(d) AS year(CAST(d AS DATE));
 CREATE MACRO @add_months(d, n) AS CASE WHEN CAST(d AS DATE) = last_day(CAST(d AS DATE)) THEN CAST(last_day(CAST(CAST(d AS DATE) + to_months(CAST(n AS INTEGER)) AS DATE)) AS TIMESTAMP) + (CAST(d AS TIMESTAMP) - date_trunc('day', CAST(d AS TIMESTAMP)))
   ELSE CAST(d AS TIMESTAMP) + to_months(CAST(n AS INTEGER)) END;
-CREATE MACRO @is_valid_json(s) AS json_valid(s) AND json_type(s) = 'OBJECT';
-CREATE MACRO @json_array_length(s) AS json_array_length(CAST(s AS JSON));
 CREATE MACRO @strtol(s, base) AS CASE CAST(base AS INTEGER) WHEN 16 THEN CAST('0x' || s AS BIGINT) WHEN 10 THEN CAST(s AS BIGINT) ELSE error('strtol knows the bases 10 and 16') END;
-CREATE MACRO @regexp_substr(s, p) AS regexp_extract(s, p), (s, p, start) AS regexp_extract(substr(s, start), p),
-  (s, p, start, nth) AS coalesce(regexp_extract_all(substr(s, start), p)[nth], CASE WHEN s IS NOT NULL AND p IS NOT NULL THEN '' END),
-  (s, p, start, nth, how) AS CASE how WHEN 'e' THEN coalesce(regexp_extract_all(substr(s, start), p, 1)[nth], CASE WHEN s IS NOT NULL AND p IS NOT NULL THEN '' END)
-    ELSE error('REGEXP_SUBSTR knows the parameter e only') END;
-CREATE MACRO @regexp_replace(s, p) AS regexp_replace(s, p, '', 'g'), (s, p, r) AS CASE WHEN contains(r, '$') OR contains(r, '\') THEN error('references to groups in REGEXP_REPLACE are not built yet')
-  ELSE regexp_replace(s, p, r, 'g') END;
-CREATE MACRO @regexp_count(s, p) AS len(regexp_extract_all(s, p));
+CREATE MACRO @regexp_count(s, p) AS redshift_regexp_count(s, p, 1, 'c'), (s, p, start) AS redshift_regexp_count(s, p, start, 'c'), (s, p, start, how) AS redshift_regexp_count(s, p, start, how);
+CREATE MACRO @regexp_instr(s, p) AS redshift_regexp_instr(s, p, 1, 1, 0, 'c'), (s, p, start) AS redshift_regexp_instr(s, p, start, 1, 0, 'c'), (s, p, start, nth) AS redshift_regexp_instr(s, p, start, nth, 0, 'c'),
+  (s, p, start, nth, side) AS redshift_regexp_instr(s, p, start, nth, side, 'c'), (s, p, start, nth, side, how) AS redshift_regexp_instr(s, p, start, nth, side, how);
+CREATE MACRO @regexp_substr(s, p) AS redshift_regexp_substr(s, p, 1, 1, 'c'), (s, p, start) AS redshift_regexp_substr(s, p, start, 1, 'c'), (s, p, start, nth) AS redshift_regexp_substr(s, p, start, nth, 'c'),
+  (s, p, start, nth, how) AS redshift_regexp_substr(s, p, start, nth, how);
+CREATE MACRO @regexp_replace(s, p) AS redshift_regexp_replace(s, p, '', 1, 'c'), (s, p, r) AS redshift_regexp_replace(s, p, r, 1, 'c'), (s, p, r, start) AS redshift_regexp_replace(s, p, r, start, 'c'),
+  (s, p, r, start, how) AS redshift_regexp_replace(s, p, r, start, how);
+CREATE MACRO @soundex(s) AS redshift_soundex(s);
+CREATE MACRO @difference(a, b) AS redshift_difference(a, b);
+CREATE MACRO @fnv(x, seed) AS CASE WHEN typeof(x) IN ('VARCHAR', '"NULL"') THEN redshift_fnv_hash(encode(CAST(x AS VARCHAR)), seed) ELSE error('FNV_HASH of other types than VARCHAR is not built yet') END;
+CREATE MACRO @fnv_hash(x) AS @fnv(x, -3750763034362895579), (x, seed) AS @fnv(x, seed);
 CREATE MACRO @pg_last_query_id() AS -1;
 
 CREATE MACRO @trunc(x TIMESTAMP) AS CAST(x AS DATE), (x) AS trunc(x), (x, n) AS trunc(x, n);
@@ -54,27 +65,48 @@ CREATE MACRO @date_cmp(a, b) AS @compared(CAST(a AS DATE), CAST(b AS DATE));
 CREATE MACRO @timestamp_cmp(a, b) AS @compared(CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP));
 CREATE MACRO @date_cmp_timestamp(a, b) AS @compared(CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP));
 CREATE MACRO @timestamp_cmp_date(a, b) AS @compared(CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP));
+CREATE MACRO @timestamptz_cmp(a, b) AS @compared(CAST(a AS TIMESTAMPTZ), CAST(b AS TIMESTAMPTZ));
+CREATE MACRO @timestamptz_cmp_timestamp(a, b) AS @compared(CAST(a AS TIMESTAMPTZ), CAST(b AS TIMESTAMPTZ));
+CREATE MACRO @timestamp_cmp_timestamptz(a, b) AS @compared(CAST(a AS TIMESTAMPTZ), CAST(b AS TIMESTAMPTZ));
+CREATE MACRO @timestamptz_cmp_date(a, b) AS @compared(CAST(a AS TIMESTAMPTZ), CAST(b AS TIMESTAMPTZ));
+CREATE MACRO @date_cmp_timestamptz(a, b) AS @compared(CAST(a AS TIMESTAMPTZ), CAST(b AS TIMESTAMPTZ));
+CREATE MACRO @interval_cmp(a, b) AS @compared(CAST(a AS INTERVAL), CAST(b AS INTERVAL));
 CREATE MACRO @bpcharcmp(a, b) AS @compared(rtrim(a), rtrim(b));
 CREATE MACRO @timeofday() AS strftime(now(), '%a %b %d %H:%M:%S.%f %Y %Z');
 CREATE MACRO @dlog1(x) AS ln(x);
 CREATE MACRO @dlog10(x) AS log10(x);
 CREATE MACRO @dexp(x) AS exp(CAST(x AS DOUBLE));
+CREATE MACRO @dsqrt(x) AS sqrt(CAST(x AS DOUBLE));
+CREATE MACRO @dpow(x, y) AS pow(CAST(x AS DOUBLE), CAST(y AS DOUBLE));
+CREATE MACRO @concat(a, b) AS CAST(a AS VARCHAR) || CAST(b AS VARCHAR);
+CREATE MACRO @substring(s, a) AS substr(CAST(s AS VARCHAR), greatest(CAST(a AS BIGINT), 1)),
+  (s, a, n) AS substr(CAST(s AS VARCHAR), greatest(CAST(a AS BIGINT), 1), CASE WHEN n < 0 THEN error('negative substring length not allowed') ELSE greatest(least(CAST(n AS BIGINT), CAST(a AS BIGINT) + n - 1), 0) END);
+CREATE MACRO @lpad(s, n) AS lpad(s, n, ' '), (s, n, p) AS lpad(s, n, p);
+CREATE MACRO @rpad(s, n) AS rpad(s, n, ' '), (s, n, p) AS rpad(s, n, p);
 CREATE MACRO @textlen(s) AS length(s);
 CREATE MACRO @initcap(s) AS array_to_string(list_transform(regexp_extract_all(s, '[\p{L}\p{N}]+|[^\p{L}\p{N}]+'), lambda w: upper(w[1]) || lower(w[2:])), '');
 CREATE MACRO @func_sha1(s) AS sha1(s);
 CREATE MACRO @sha2(s, bits) AS starrocks_sha2(s, CAST(bits AS BIGINT));
 CREATE MACRO @crc32(s) AS printf('%08x', starrocks_crc32(s));
-CREATE MACRO @regexp_instr(s, p) AS CASE WHEN s IS NOT NULL AND p IS NOT NULL THEN CASE WHEN regexp_matches(s, p) THEN length(regexp_extract(s, '(?s)^(.*?)(?:' || p || ')', 1)) + 1 ELSE 0 END END,
-  (s, p, start) AS CASE WHEN s IS NOT NULL AND p IS NOT NULL THEN CASE WHEN regexp_matches(substr(s, start), p) THEN length(regexp_extract(substr(s, start), '(?s)^(.*?)(?:' || p || ')', 1)) + start ELSE 0 END END;
 CREATE MACRO @json_at(s, keys, lax) AS CASE WHEN s IS NULL OR json_valid(s) THEN json_extract_string(s, '$' || array_to_string(list_transform(keys, lambda k: '."' || replace(k, '"', '\"') || '"'), ''))
   WHEN NOT lax THEN error('JSON parsing error: invalid json object ' || s) END;
-CREATE MACRO @json_item(s, n, lax) AS CASE WHEN s IS NULL OR json_valid(s) THEN json_extract_string(s, '$[' || CAST(n AS VARCHAR) || ']')
+CREATE MACRO @json_item(s, n, lax) AS CASE WHEN s IS NULL OR json_valid(s) THEN CASE WHEN n >= 0 THEN json_extract_string(s, '$[' || CAST(n AS VARCHAR) || ']') END
   WHEN NOT lax THEN error('JSON parsing error: invalid json array object ' || s) END;
 CREATE MACRO @json_extract_array_element_text(s, n) AS @json_item(s, n, false), (s, n, lax) AS @json_item(s, n, lax);
+CREATE MACRO @json_array_length(s) AS json_array_length(CAST(s AS JSON)), (s, lax) AS CASE WHEN s IS NULL OR json_valid(s) THEN json_array_length(CAST(s AS JSON)) WHEN NOT lax THEN error('JSON parsing error: invalid json array object ' || s) END;
+CREATE MACRO @is_valid_json(s) AS CASE WHEN s IS NOT NULL THEN CASE WHEN json_valid(s) THEN json_type(s) = 'OBJECT' ELSE false END END;
+CREATE MACRO @is_valid_json_array(s) AS CASE WHEN s IS NOT NULL THEN CASE WHEN json_valid(s) THEN json_type(s) = 'ARRAY' ELSE false END END;
 CREATE MACRO @can_json_parse(s) AS json_valid(s);
 CREATE MACRO @get_array_length(x) AS CASE WHEN json_type(x) = 'ARRAY' THEN json_array_length(x) END;
 CREATE MACRO @json_serialize(x) AS CAST(x AS VARCHAR);
 CREATE MACRO @json_typeof(x) AS CASE json_type(x) WHEN 'VARCHAR' THEN 'string' WHEN 'UBIGINT' THEN 'number' WHEN 'BIGINT' THEN 'number' WHEN 'DOUBLE' THEN 'number' WHEN 'HUGEINT' THEN 'number' ELSE lower(json_type(x)) END;
+CREATE MACRO @is_scalar(x) AS json_type(x) NOT IN ('ARRAY', 'OBJECT');
+CREATE MACRO @is_integer(x) AS json_type(x) IN ('BIGINT', 'UBIGINT');
+CREATE MACRO @is_bigint(x) AS json_type(x) IN ('BIGINT', 'UBIGINT');
+CREATE MACRO @is_float(x) AS json_type(x) = 'DOUBLE';
+CREATE MACRO @is_char(x) AS json_type(x) = 'VARCHAR';
+CREATE MACRO @array_concat(a, b) AS to_json(list_concat(CAST(a AS JSON[]), CAST(b AS JSON[])));
+CREATE MACRO @subarray(x, start) AS to_json(CAST(x AS JSON[])[start + 1 :]), (x, start, n) AS to_json(CAST(x AS JSON[])[start + 1 : start + n]);
 CREATE MACRO @is_array(x) AS json_type(x) = 'ARRAY';
 CREATE MACRO @is_object(x) AS json_type(x) = 'OBJECT';
 CREATE MACRO @is_varchar(x) AS json_type(x) = 'VARCHAR';

@@ -12,7 +12,7 @@ import (
 // redshiftNames are functions that DuckDB has under another name.
 var redshiftNames = map[string]string{
 	"nvl": "coalesce", "isnull": "coalesce", "btrim": "trim", "replicate": "repeat", "approximate_percentile": "approx_quantile", "character_length": "length", "char_length": "length", "octet_length": "strlen",
-	"stddev": "stddev_samp", "variance": "var_samp", "len": "length",
+	"substr": redshiftMacro("substring"), "stddev": "stddev_samp", "variance": "var_samp", "len": "length",
 }
 
 // datePartCalls take a date part, which may be a bare word, first.
@@ -60,6 +60,27 @@ func (w *writer) redshiftCall(i int, name string) int {
 		w.put(i, " AS ")
 		w.inner(args[0].from, args[0].to)
 		w.put(stop, ")")
+		return stop + 1
+	case name == "collate" && len(args) == 2:
+		w.fail(sqlerr.Unsupported, i, "COLLATE as a function is not built yet")
+		return stop + 1
+	case name == "substring" && len(args) == 1:
+		return w.substringFrom(i)
+	case name == "avg" && len(args) == 1:
+		return w.average(i, args[0])
+	case ignoring[name] && w.is(stop+1, "IGNORE", "RESPECT") && w.is(stop+2, "NULLS"):
+		w.put(i, name+"(")
+		w.inner(i+2, stop)
+		w.put(stop, " "+strings.ToUpper(w.toks[stop+1].Text)+" NULLS)")
+		return stop + 3
+	case (name == "percentile_cont" || name == "percentile_disc") && len(args) == 1:
+		return w.percentile(i, name, args[0])
+	case name == "current_setting" && len(args) == 1 && w.redshift.Literal != nil && w.kind(args[0].from) == syntax.String:
+		value, known := w.redshift.Literal("setting", w.toks[args[0].from].Value())
+		if !known {
+			w.fail(sqlerr.NotFound, args[0].from, "unrecognized configuration parameter \"%s\"", w.toks[args[0].from].Value())
+		}
+		w.put(i, value)
 		return stop + 1
 	case name == "decode" && len(args) > 2:
 		return w.decode(i, args)
@@ -115,6 +136,94 @@ func (w *writer) redshiftCall(i int, name string) int {
 	}
 	w.put(i, to)
 	return i + 1
+}
+
+// ignoring are the window functions whose IGNORE NULLS stands behind the call;
+// the engine's stands in it.
+var ignoring = set("first_value last_value nth_value lag lead")
+
+// substringFrom writes substring(x FROM a FOR n) as substring(x, a, n).
+func (w *writer) substringFrom(i int) int {
+	stop := w.match[i+1]
+	from := w.find(i+2, stop, "FROM")
+	length := w.find(i+2, stop, "FOR")
+	if from == stop || length < from {
+		return i
+	}
+	w.put(i, redshiftMacro("substring")+"(")
+	w.inner(i+2, from)
+	w.put(from, ", ")
+	w.inner(from+1, length)
+	if length < stop {
+		w.put(length, ", ")
+		w.inner(length+1, stop)
+	}
+	w.put(stop, ")")
+	return stop + 1
+}
+
+// clausesEnd gives the index after FILTER and OVER of the call that ends before
+// i.
+func (w *writer) clausesEnd(i int) int {
+	if w.is(i, "FILTER") && w.is(i+1, "(") {
+		i = w.match[i+1] + 1
+	}
+	if w.is(i, "OVER") && w.is(i+1, "(") {
+		return w.match[i+1] + 1
+	}
+	if w.is(i, "OVER") {
+		return i + 2
+	}
+	return i
+}
+
+// average writes avg(x), which is a whole number for whole numbers ("AVG
+// function"). The greatest x tells their type.
+func (w *writer) average(i int, x arg) int {
+	stop := w.match[i+1]
+	end := w.clausesEnd(stop + 1)
+	w.put(i, redshiftMacro("mean")+"(avg(")
+	w.inner(x.from, x.to)
+	w.put(stop, ")")
+	w.span(stop+1, end)
+	if w.is(x.from, "DISTINCT", "ALL") {
+		x.from++
+	}
+	w.put(end-1, ", max(")
+	w.inner(x.from, x.to)
+	w.put(stop, ")")
+	w.span(stop+1, end)
+	w.put(end-1, ")")
+	return end
+}
+
+// percentile writes PERCENTILE_CONT(f) WITHIN GROUP (ORDER BY x) OVER (..): the
+// engine's has no window.
+func (w *writer) percentile(i int, name string, f arg) int {
+	stop := w.match[i+1]
+	if !w.is(stop+1, "WITHIN") || !w.is(stop+2, "GROUP") || !w.is(stop+3, "(") || !w.is(stop+4, "ORDER") || !w.is(stop+5, "BY") {
+		return i
+	}
+	shut := w.match[stop+3]
+	if !w.is(shut+1, "OVER") {
+		return i
+	}
+	to, fraction := shut, "("
+	if w.is(shut-1, "ASC") {
+		to--
+	} else if w.is(shut-1, "DESC") {
+		if name == "percentile_disc" {
+			w.fail(sqlerr.Unsupported, shut-1, "PERCENTILE_DISC of a descending order is not built yet")
+		}
+		to, fraction = to-1, "(1 - "
+	}
+	w.put(i, "quantile_"+strings.TrimPrefix(name, "percentile_")+"(")
+	w.inner(stop+6, to)
+	w.put(shut, ", "+fraction)
+	w.inner(f.from, f.to)
+	w.put(shut, "))")
+	delete(w.inserts, shut)
+	return shut + 1
 }
 
 // jsonPath writes json_extract_path_text(s, key, .. [, null_if_invalid]).

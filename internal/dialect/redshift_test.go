@@ -16,25 +16,32 @@ func TestRedshiftIsRewritten(t *testing.T) {
 		Literal:  func(typ, value string) (string, bool) { return "7", typ == "regclass" && value == "t" },
 	}
 	for text, want := range map[string]string{
-		`SELECT Id, "Id", T."X" FROM Db.T`:                                   `select id, "Id", t."X" from db.t`,
-		"SELECT 'It''s', E'\\n', $$A$$":                                      "select 'It''s', E'\\n', $$A$$",
-		"SELECT a/b, a / 2, a % (b + 1), a / 0":                              "select a//@divisor(b), a // 2, a % @divisor((b + 1)), a // @divisor(0)",
-		"SELECT a ~ '^x' AND b !~* c":                                        "select a ~ @pattern('^x') and b !~ @pattern_any_case(c)",
-		"SELECT a OPERATOR(pg_catalog.~) 'x' COLLATE pg_catalog.default":     "select a ~ @pattern('x')",
-		"SELECT pg_catalog.format_type(a, b)::pg_catalog.text":               "select @format_type(a, b)::text",
-		"SELECT current_user, Current_Database(), x.current_user":            "select 'me', 'me', x.current_user",
-		"SELECT 't'::regclass, CAST('t' AS regclass)":                        "select 7, 7",
-		"SELECT c.oid::regclass::text":                                       "select (SELECT o.relname FROM pg_catalog.pg_class AS o WHERE o.oid = c.oid)::text",
-		"SELECT '1'::oid, a::name, b::varchar(3), c::numeric(3,1)":           "select '1'::BIGINT, a::VARCHAR, b::varchar, c::numeric(3,1)",
-		"SELECT DATEADD(m, 1, d), datediff('qtr', a, b), date_trunc(mon, x)": "select @dateadd('minute', 1, d), @datediff('quarter', a, b), date_trunc('month', x)",
-		"SELECT LISTAGG(DISTINCT a, ',') WITHIN GROUP (ORDER BY b DESC)":     "select string_agg(distinct a, ',' order by b desc NULLS FIRST)",
-		"SELECT DECODE(a, NULL, 1, 2, 3, 4)":                                 "select CASE WHEN (a) IS NOT DISTINCT FROM (null) THEN 1 WHEN (a) IS NOT DISTINCT FROM (2) THEN 3 ELSE 4 END",
-		"SELECT CONVERT(int, a), NVL(a, b), LEN(c)":                          "select CAST(a AS int), coalesce(a, b), length(c)",
-		"SELECT TOP 3 a FROM t ORDER BY a":                                   "select a from t order by a NULLS LAST LIMIT 3",
-		"SELECT (SELECT TOP 1 a FROM t) FROM u":                              "select (select a from t LIMIT 1) from u",
-		"SELECT a FROM t ORDER BY a / b, c NULLS FIRST, d DESC LIMIT 1":      "select a from t order by a // @divisor(b) NULLS LAST, c nulls first, d desc NULLS FIRST limit 1",
-		"SELECT 1 MINUS SELECT 2":                                            "select 1 EXCEPT select 2",
-		"SELECT $1, a -- x\nFROM t":                                          "select $1, a from t",
+		`SELECT Id, "Id", T."X" FROM Db.T`:                                                                            `select id, "Id", t."X" from db.t`,
+		"SELECT 'It''s', E'\\n', $$A$$":                                                                               "select 'It''s', E'\\n', $$A$$",
+		"SELECT a/b, a / 2, a % (b + 1), a / 0":                                                                       "select a//@divisor(b), a // 2, a % @divisor((b + 1)), a // @divisor(0)",
+		"SELECT a ~ '^x' AND b !~* c":                                                                                 "select a ~ @pattern('^x') and b !~ @pattern_any_case(c)",
+		"SELECT a OPERATOR(pg_catalog.~) 'x' COLLATE pg_catalog.default":                                              "select a ~ @pattern('x')",
+		"SELECT pg_catalog.format_type(a, b)::pg_catalog.text":                                                        "select @text(@format_type(a, b))",
+		"SELECT current_user, Current_Database(), x.current_user":                                                     "select 'me', 'me', x.current_user",
+		"SELECT 't'::regclass, CAST('t' AS regclass)":                                                                 "select 7, 7",
+		"SELECT c.oid::regclass::text":                                                                                "select CAST((SELECT o.relname FROM pg_catalog.pg_class AS o WHERE o.oid = c.oid) AS VARCHAR)",
+		"SELECT '1'::oid, a::name, b::varchar(3), c::numeric(3,1)":                                                    "select '1'::BIGINT, a::VARCHAR, @cut(@text(b), 3), c::numeric(3,1)",
+		"SELECT DATEADD(m, 1, d), datediff('qtr', a, b), date_trunc(mon, x)":                                          "select @dateadd('minute', 1, d), @datediff('quarter', a, b), date_trunc('month', x)",
+		"SELECT LISTAGG(DISTINCT a, ',') WITHIN GROUP (ORDER BY b DESC)":                                              "select string_agg(distinct a, ',' order by b desc NULLS FIRST)",
+		"SELECT DECODE(a, NULL, 1, 2, 3, 4)":                                                                          "select CASE WHEN (a) IS NOT DISTINCT FROM (null) THEN 1 WHEN (a) IS NOT DISTINCT FROM (2) THEN 3 ELSE 4 END",
+		"SELECT CONVERT(int, a), NVL(a, b), LEN(c)":                                                                   "select CAST(a AS int), coalesce(a, b), length(c)",
+		"SELECT TOP 3 a FROM t ORDER BY a":                                                                            "select a from t order by a NULLS LAST LIMIT 3",
+		"SELECT (SELECT TOP 1 a FROM t) FROM u":                                                                       "select (select a from t LIMIT 1) from u",
+		"SELECT a FROM t ORDER BY a / b, c NULLS FIRST, d DESC LIMIT 1":                                               "select a from t order by a // @divisor(b) NULLS LAST, c nulls first, d desc NULLS FIRST limit 1",
+		"SELECT 'abc'::char(2), a.b::float8::text, -f(x)::varchar(max), (a)::nvarchar(2)":                             "select @char(CAST('abc' AS VARCHAR), 2), @text(a.b::float8), -@text(f(x)), @cut(@text((a)), 2)",
+		"SELECT CAST(a || b::text AS character varying(5)), $1::varchar(2), CAST('x' AS CHAR)":                        "select @cut(CAST(a || @text(b) AS VARCHAR), 5), @cut(CAST($1 AS VARCHAR), 2), @char(CAST('x' AS VARCHAR), 1)",
+		`SELECT '\x6162'::bytea, '\x6162'::varbyte, a::varbyte, CASE WHEN a THEN b END::text`:                         `select unhex('6162'), encode('\x6162'), @bytes(a), @text(case when a then b end)`,
+		"SELECT AVG(DISTINCT a) OVER (PARTITION BY b), avg(c) FROM t":                                                 "select @mean(avg(distinct a) over (partition by b), max(a) over (partition by b)), @mean(avg(c), max(c)) from t",
+		"SELECT lag(a, 1) IGNORE NULLS OVER (ORDER BY b), APPROXIMATE PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY a)": "select lag(a, 1 IGNORE NULLS) over (order by b NULLS LAST), percentile_disc(0.5) within group (order by a NULLS LAST)",
+		"SELECT PERCENTILE_CONT(0.2) WITHIN GROUP (ORDER BY a DESC) OVER (PARTITION BY b)":                            "select quantile_cont(a, (1 - 0.2)) over (partition by b)",
+		"SELECT substring('abc' FROM 2 FOR 1), substring(a, -1, 3), substr(a, 2)":                                     "select @substring('abc', 2, 1), @substring(a, -1, 3), @substring(a, 2)",
+		"SELECT 1 MINUS SELECT 2":                                                                                     "select 1 EXCEPT select 2",
+		"SELECT $1, a -- x\nFROM t":                                                                                   "select $1, a from t",
 	} {
 		r, err := Redshift(text, o)
 		if err != nil {
@@ -81,7 +88,7 @@ func TestRedshiftPointsIntoTheSource(t *testing.T) {
 
 func FuzzRedshift(f *testing.F) {
 	for _, text := range []string{"SELECT TOP 1 a / b FROM t ORDER BY 1", "SELECT DATEADD(day, 1, x), LISTAGG(a) WITHIN GROUP (ORDER BY b)", "a ~ b::regclass", "SELECT 'x'::regclass", "OPERATOR(pg_catalog.~) 'a'",
-		"CAST(a AS oid)", "DECODE(a,1,2)", "pg_table_is_visible(a)", "COLLATE", "ORDER BY"} {
+		"CAST(a AS oid)", "DECODE(a,1,2)", "pg_table_is_visible(a)", "COLLATE", "ORDER BY", "a.b(1)::int::char(3)::varbyte", "CASE a END::varchar(max)", "avg(a) OVER w", "SUBSTRING(a FROM 1 FOR 2)", "percentile_cont(1) WITHIN GROUP (ORDER BY a) OVER ()"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -144,6 +144,7 @@ type writer struct {
 	params   map[int]int       // index of a ? -> its number in the source
 	redshift *RedshiftOptions  // not nil: the text is Redshift's
 	inserts  map[int]string    // index of a token -> what a rule puts before it
+	casting  map[int]bool      // index of an operand whose casts are being written
 }
 
 func (w *writer) matchBrackets() error {

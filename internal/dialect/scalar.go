@@ -13,7 +13,7 @@ const goPrefix = "starrocks_"
 
 // Functions gives the functions that are computed in Go, because SQL cannot say
 // them well. Their names begin with starrocks_ or redshift_.
-func Functions() []lake.Function { return slices.Concat(functions, templates) }
+func Functions() []lake.Function { return slices.Concat(functions, templates, redshiftScalars) }
 
 var (
 	text      = lake.Type{Kind: lake.Varchar}

@@ -21,10 +21,11 @@ type namedCursor struct {
 	columns []lake.Column
 	next    int64 // the first row that was not fetched
 	hold    bool
+	fresh   bool // the open transaction has made it
 }
 
 func (c *session) declareCursor(ctx context.Context, st *syntax.DeclareCursor, text string, w wire.ResultWriter) error {
-	if !c.open && !st.Hold {
+	if !c.inBlock() && !st.Hold {
 		return sqlerr.New(sqlerr.Invalid, "DECLARE CURSOR can only be used in transaction blocks").With(sqlerr.Code{State: "25P01"}).WithPos(text, int(st.Pos))
 	}
 	if _, taken := c.pg.cursors[st.Name.Name]; taken {
@@ -42,7 +43,7 @@ func (c *session) declareCursor(ctx context.Context, st *syntax.DeclareCursor, t
 	cols := prepared.Columns()
 	prepared.Close()
 	c.pg.lastCursor++
-	cur := &namedCursor{table: "temp.main.lakeport_cursor_" + strconv.Itoa(c.pg.lastCursor), columns: cols, hold: st.Hold}
+	cur := &namedCursor{table: "temp.main.lakeport_cursor_" + strconv.Itoa(c.pg.lastCursor), columns: cols, hold: st.Hold, fresh: c.open}
 	names := make([]string, len(cols))
 	for i := range cols {
 		names[i] = "c" + strconv.Itoa(i)
@@ -154,19 +155,19 @@ func (c *session) dropCursor(ctx context.Context, name string) error {
 	return err
 }
 
-// dropCursors ends those that do not outlive their transaction. In a failed
-// transaction the engine takes no statement, and its rollback takes the tables.
-func (c *session) dropCursors(ctx context.Context) {
+// dropCursors ends those that do not outlive their transaction. A rollback
+// takes the tables of those that the transaction has made.
+func (c *session) dropCursors(ctx context.Context, rollback bool) {
 	for name, cur := range c.pg.cursors {
-		if cur.hold && !c.pg.failed {
-			continue
-		}
-		if c.pg.failed {
+		switch {
+		case rollback && cur.fresh:
 			delete(c.pg.cursors, name)
-			continue
-		}
-		if err := c.dropCursor(ctx, name); err != nil {
-			c.srv.Log.Warn("drop a cursor", "session", c.id, "error", err)
+		case cur.hold:
+			cur.fresh = false
+		default:
+			if err := c.dropCursor(ctx, name); err != nil {
+				c.srv.Log.Warn("drop a cursor", "session", c.id, "error", err)
+			}
 		}
 	}
 }

@@ -96,9 +96,15 @@ func (c *session) tableOID(schema, table string) int64 {
 var systemClasses = map[string]int64{"pg_type": 1247, "pg_attribute": 1249, "pg_proc": 1255, "pg_class": 1259, "pg_database": 1262, "pg_constraint": 2606,
 	"pg_namespace": 2615, "pg_attrdef": 2604, "pg_index": 2610, "pg_description": 2609, "pg_trigger": 2620, "pg_rewrite": 2618, "pg_extension": 3079, "pg_operator": 2617}
 
-// objectLiteral gives what 'name'::regclass and its kin mean: a number.
+// objectLiteral gives what 'name'::regclass and its kin mean, a number, and the
+// value of a setting.
 func (c *session) objectLiteral(typ, value string) (string, bool) {
 	name := strings.TrimPrefix(strings.ToLower(value), "pg_catalog.")
+	if typ == "setting" {
+		_, known := redshiftDefaults[name]
+		_, set := c.pg.settings[name]
+		return lake.QuoteString(c.setting(name)), known || set
+	}
 	if n, err := strconv.ParseInt(name, 10, 64); err == nil {
 		return strconv.FormatInt(n, 10), true
 	}

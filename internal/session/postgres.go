@@ -38,7 +38,8 @@ type postgres struct {
 	before   map[string]string // settings when the transaction began
 	local    map[string]bool   // set by SET LOCAL
 	failed   bool              // a statement of the open transaction failed
-	implicit bool              // the transaction is that of one text with several statements
+	company  company           // of the statement that runs
+	implicit bool              // no BEGIN began the open transaction
 	cursors  map[string]*namedCursor
 	named    map[string]wire.Statement // of PREPARE
 

@@ -96,7 +96,9 @@ func (c *session) send(ctx context.Context, sql string, limit uint64, w wire.Res
 			chunk.Rows = int(left)
 		}
 		n += int64(chunk.Rows)
-		if err := w.Chunk(chunk); err != nil {
+		if err := w.Chunk(chunk); err == wire.ErrEnough {
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -12,56 +11,6 @@ import (
 	"lakeport/internal/syntax"
 	"lakeport/internal/wire"
 )
-
-// execRedshift runs every statement of a simple query. Several in one text are
-// one transaction, unless they begin and end their own (PostgreSQL manual,
-// "Multiple Statements in a Simple Query").
-func (c *session) execRedshift(ctx context.Context, text string, w wire.ResultWriter) error {
-	spans := syntax.Split(text, syntax.Redshift)
-	if len(spans) > 1 && !c.open {
-		if err := c.start(ctx); err != nil {
-			return err
-		}
-		c.pg.implicit = true
-	}
-	for _, span := range spans {
-		if err := c.statement(ctx, text[span.Pos:span.End], w); err != nil {
-			if c.pg.implicit {
-				c.pg.implicit = false
-				c.endTransaction(ctx, "ROLLBACK")
-			}
-			return shift(err, text, span.Pos)
-		}
-	}
-	if c.pg.implicit {
-		c.pg.implicit = false
-		return c.endTransaction(ctx, "COMMIT")
-	}
-	return nil
-}
-
-// reworded gives an error the SQLSTATE that PostgreSQL's clients know it by, where
-// the other protocol's number says less.
-func reworded(err error) error {
-	e, ok := errors.AsType[*sqlerr.Error](err)
-	if !ok {
-		return err
-	}
-	state := ""
-	switch {
-	case e.Msg == "Divide by zero": // of the macro behind /
-		state = "22012"
-	case e.Code == sqlerr.Filtered && strings.Contains(e.Msg, "NULL value"):
-		state = "23502"
-	case e.Code == sqlerr.Filtered && strings.Contains(e.Msg, "longer than"):
-		state = "22001"
-	default:
-		return err
-	}
-	told := *e
-	told.Code = sqlerr.Code{State: state}
-	return &told
-}
 
 // failing notes a statement's failure: it fails its transaction.
 func (c *session) failing(err error) {
@@ -85,6 +34,9 @@ func (c *session) redshift(ctx context.Context, st syntax.Statement, text string
 			return true, errAborted()
 		}
 	}
+	if err := c.join(ctx, st, text); err != nil {
+		return true, err
+	}
 	switch st := st.(type) {
 	case *syntax.Begin, *syntax.Commit, *syntax.Rollback:
 		return true, c.redshiftTransaction(ctx, st, text, w)
@@ -100,15 +52,14 @@ func (c *session) redshift(ctx context.Context, st syntax.Statement, text string
 		return true, ok(w, "SET")
 	case *syntax.Discard:
 		if !st.Plans {
-			if c.open {
-				return true, sqlerr.New(sqlerr.Invalid, "DISCARD ALL cannot run inside a transaction block").With(sqlerr.Code{State: "25001"})
-			}
 			return true, c.discard(ctx, w)
 		}
 		c.pg.named = nil
 		return true, ok(w, "DEALLOCATE ALL")
 	case *syntax.Maintain:
 		return true, ok(w, st.Verb)
+	case *syntax.Truncate:
+		return true, c.truncateTable(ctx, st, text, w)
 	case *syntax.Copy:
 		return true, c.copyObjects(ctx, st, text, w)
 	case *syntax.Unload:
@@ -122,7 +73,7 @@ func (c *session) redshift(ctx context.Context, st syntax.Statement, text string
 	case *syntax.CloseCursor:
 		return true, c.closeCursor(ctx, st, text, w)
 	case *syntax.Savepoint:
-		return true, sqlerr.New(sqlerr.Unsupported, "savepoints are not built yet").WithPos(text, int(st.Pos))
+		return true, noSavepoints(st.Pos, text)
 	case *syntax.PrepareAs:
 		return true, c.prepareNamed(ctx, st, text, w)
 	case *syntax.ExecuteWith:
@@ -157,7 +108,7 @@ func (c *session) redshiftTransaction(ctx context.Context, st syntax.Statement, 
 		return c.finish(ctx, "COMMIT", st.Chain, w)
 	case *syntax.Rollback:
 		if st.Savepoint != nil {
-			return sqlerr.New(sqlerr.Unsupported, "savepoints are not built yet").WithPos(text, int(st.Savepoint.Pos))
+			return noSavepoints(st.Savepoint.Pos, text)
 		}
 		return c.finish(ctx, "ROLLBACK", st.Chain, w)
 	}
@@ -165,14 +116,15 @@ func (c *session) redshiftTransaction(ctx context.Context, st syntax.Statement, 
 }
 
 func (c *session) finish(ctx context.Context, verb string, chain bool, w wire.ResultWriter) error {
-	if !c.open {
+	if !c.open || c.pg.implicit {
 		c.warn("Warning", "there is no transaction in progress", 0)
+	}
+	if !c.open {
 		return ok(w, verb)
 	}
 	if c.pg.failed { // COMMIT of what failed takes it back, and says so
 		verb = "ROLLBACK"
 	}
-	c.pg.implicit = false
 	if err := c.endTransaction(ctx, verb); err != nil {
 		return err
 	}
@@ -187,9 +139,9 @@ func (c *session) finish(ctx context.Context, verb string, chain bool, w wire.Re
 // endTransaction ends the transaction with its cursors; what SET has changed in
 // it goes back with it, what SET LOCAL has in any case.
 func (c *session) endTransaction(ctx context.Context, verb string) error {
-	c.dropCursors(ctx)
+	c.dropCursors(ctx, verb == "ROLLBACK")
 	err := c.end(ctx, verb)
-	c.pg.failed = false
+	c.pg.failed, c.pg.implicit = false, false
 	if c.pg.before == nil { // nothing was set
 		return err
 	}
@@ -211,7 +163,7 @@ func (c *session) endTransaction(ctx context.Context, verb string) error {
 // setSetting carries out SET and RESET.
 func (c *session) setSetting(ctx context.Context, st *syntax.Setting, text string, w wire.ResultWriter) error {
 	name := st.Name.Name
-	if st.Local && !c.open {
+	if st.Local && !c.inBlock() {
 		c.warn("Warning", "SET LOCAL can only be used in transaction blocks", 0)
 		return ok(w, "SET")
 	}
@@ -301,7 +253,11 @@ func (t tagged) Cursor() bool {
 
 // discard brings the session back to its beginning.
 func (c *session) discard(ctx context.Context, w wire.ResultWriter) error {
-	c.dropCursors(ctx)
+	for name := range c.pg.cursors {
+		if err := c.dropCursor(ctx, name); err != nil {
+			return err
+		}
+	}
 	c.pg.named = nil
 	for n := range maps.Clone(c.pg.settings) {
 		if err := c.change(ctx, n, redshiftDefaults[n]); err != nil {

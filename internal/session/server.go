@@ -247,6 +247,7 @@ func (c *session) Status() wire.Status {
 	st := wire.Status{Autocommit: c.vars.on("autocommit"), InTransaction: c.open, Database: c.database, Warnings: len(c.warnings),
 		Whole: c.open || c.temporaries || !c.vars.on("autocommit")}
 	if c.pg != nil {
+		st.InTransaction = c.open && !c.pg.implicit
 		st.Failed, st.Parameters = c.pg.failed, c.parameters()
 	}
 	return st

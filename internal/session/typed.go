@@ -54,7 +54,7 @@ func (c *session) PrepareTyped(ctx context.Context, text string, given []lake.Ty
 	}
 	if err != nil {
 		c.failing(err)
-		return nil, shift(err, text, spans[0].Pos)
+		return nil, shift(reworded(err), text, spans[0].Pos)
 	}
 	return t, nil
 }
@@ -135,7 +135,7 @@ func (t *typed) Exec(ctx context.Context, args []any, w wire.ResultWriter) error
 	}
 	t.c.want = t.columns
 	defer func() { t.c.want = nil }()
-	return t.c.statement(ctx, text, w)
+	return t.c.among(ctx, onePipeline, text, w)
 }
 
 func nullOf(t lake.Type) string {

@@ -22,6 +22,7 @@ type Life struct {
 
 	mu        sync.Mutex
 	statement context.CancelCauseFunc // cancels what runs; nil: nothing does
+	stopped   error                   // why nothing more shall run before the connection is idle; nil: it may
 	isIdle    bool
 	draining  bool
 }
@@ -46,7 +47,7 @@ func (l *Life) Cut() { l.raw.Close() }
 func (l *Life) Idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.isIdle = true
+	l.isIdle, l.stopped = true, nil
 	return !l.draining && l.ctx.Err() == nil
 }
 
@@ -86,12 +87,21 @@ func (l *Life) Run(statement context.CancelCauseFunc) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.statement = statement
+	if statement != nil && l.stopped != nil {
+		statement(l.stopped)
+	}
 }
 
-// Interrupt cancels the running statement, if there is one.
+// Interrupt cancels what the client has asked for: the running statement, and
+// where it comes between two steps of the same request, the next one. It does
+// nothing while the connection is idle.
 func (l *Life) Interrupt(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.isIdle {
+		return
+	}
+	l.stopped = cause
 	if l.statement != nil {
 		l.statement(cause)
 	}

@@ -18,15 +18,20 @@ type Portal struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when the statement has returned
 
-	mu    sync.Mutex
-	moved *sync.Cond // something below changed
-	cols  []lake.Column
-	chunk *lake.Chunk // being fetched; nil: the statement is at work
-	pos   int         // its first row that was not fetched yet
-	end   Done
-	ended bool  // the statement has returned
-	err   error // what it returned
+	mu     sync.Mutex
+	moved  *sync.Cond // something below changed
+	cols   []lake.Column
+	chunk  *lake.Chunk // being fetched; nil: the statement is at work
+	pos    int         // its first row that was not fetched yet
+	end    Done
+	enough bool  // nobody will fetch more
+	ended  bool  // the statement has returned
+	err    error // what it returned
 }
+
+// ErrEnough is what Chunk gives once the client wants no more rows: the
+// statement ends, and nothing has gone wrong.
+var ErrEnough = errors.New("the client wants no more rows")
 
 // OpenPortal starts a statement of the connection. What exec panics with, fault
 // makes an error of.
@@ -51,10 +56,24 @@ func OpenPortal(life *Life, exec func(context.Context, ResultWriter) error, faul
 // Context ends with the portal or its connection.
 func (p *Portal) Context() context.Context { return p.ctx }
 
-// Close stops the statement and waits until it has returned.
+// Close ends the statement and waits until it has returned. One that waits for
+// its rows to be fetched is not interrupted, which would cost its transaction.
 func (p *Portal) Close() {
-	p.cancel(nil)
+	if !p.leave() {
+		p.cancel(nil)
+	}
 	<-p.done
+	p.cancel(nil)
+}
+
+// leave tells a waiting statement that its rows are enough; false: it does not
+// wait.
+func (p *Portal) leave() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.enough = p.chunk != nil
+	p.moved.Broadcast()
+	return p.enough
 }
 
 // wake has every waiter look again, now that ctx has ended.
@@ -87,10 +106,13 @@ func (p *Portal) Chunk(c *lake.Chunk) error {
 	}
 	p.chunk, p.pos = c, 0
 	p.moved.Broadcast()
-	for p.chunk != nil && p.ctx.Err() == nil {
+	for p.chunk != nil && !p.enough && p.ctx.Err() == nil {
 		p.moved.Wait()
 	}
 	p.chunk = nil
+	if p.enough {
+		return ErrEnough
+	}
 	return context.Cause(p.ctx)
 }
 

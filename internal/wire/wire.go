@@ -124,6 +124,14 @@ type TypedSession interface {
 	PrepareTyped(ctx context.Context, text string, params []lake.Type) (Statement, error)
 }
 
+// Pipelining is a Session whose statements share a transaction with those that
+// run before and after them, unless they began one.
+type Pipelining interface {
+	// EndPipeline commits that transaction, if there is one, or takes it back
+	// because one of the statements failed. Rows of them must have ended.
+	EndPipeline(ctx context.Context, failed bool) error
+}
+
 // Cursors is a Session with cursors of its own, made by DECLARE.
 type Cursors interface {
 	CursorColumns(name string) []lake.Column // nil: there is none of that name

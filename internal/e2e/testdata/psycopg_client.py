@@ -51,6 +51,14 @@ with conn.pipeline():
     one, two = conn.execute("SELECT 1"), conn.execute("SELECT %s::text", ("two",))
     print(one.fetchone(), two.fetchone())
 
+try:
+    with conn.pipeline():
+        conn.execute("INSERT INTO t (id) VALUES (%s)", (900,))
+        conn.execute("INSERT INTO t (id) VALUES (%s)", ("x",))
+        conn.execute("INSERT INTO t (id) VALUES (%s)", (901,))
+except psycopg.Error as e:
+    print(type(e).__name__, conn.execute("SELECT count(*) FROM t WHERE id >= 900").fetchone())
+
 conn2 = psycopg2.connect(dsn)
 cur = conn2.cursor()
 cur.execute("SELECT id, name, d, ts, ok, amount FROM t WHERE id = %s", (2,))

@@ -144,8 +144,7 @@ func (c *conn) carryOut(m message) error {
 	case *pgproto3.Flush:
 		return c.out.flush()
 	case *pgproto3.Sync:
-		c.skip = false
-		return c.ready()
+		return c.sync()
 	case *pgproto3.Terminate:
 		return wire.ErrQuit
 	}

@@ -29,13 +29,44 @@ type portal struct {
 }
 
 // extended answers one message of the extended protocol. What fails in it
-// leaves out all up to Sync.
+// takes back what its pipeline has done and leaves out all up to Sync.
 func (c *conn) extended(text string, f func() error) error {
 	if err := f(); err != nil {
 		c.skip = true
+		if undo := c.endPipeline(true); undo != nil {
+			c.srv.o.Log.Warn("roll back a pipeline", "conn", c.id, "error", undo)
+		}
 		return c.writeError(err, "ERROR", text)
 	}
 	return nil
+}
+
+// sync ends a pipeline.
+func (c *conn) sync() error {
+	if !c.skip {
+		if err := c.endPipeline(false); err != nil {
+			if err := c.writeError(err, "ERROR", ""); err != nil {
+				return err
+			}
+		}
+	}
+	c.skip = false
+	return c.ready()
+}
+
+// endPipeline ends the transaction of statements that began none, with its
+// portals.
+func (c *conn) endPipeline(failed bool) error {
+	if !c.sess.Status().InTransaction {
+		c.closePortals()
+	}
+	s, pipelines := c.sess.(wire.Pipelining)
+	if !pipelines {
+		return nil
+	}
+	ctx, end := c.Begin()
+	defer end()
+	return s.EndPipeline(ctx, failed)
 }
 
 var (
