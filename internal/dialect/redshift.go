@@ -190,6 +190,10 @@ func (w *writer) redshiftItem(i, end int) int {
 	case syntax.Hint:
 		return i + 1
 	case syntax.Word:
+		if t.Text[0] == '#' {
+			w.put(i, lake.QuoteName(lowerASCII(t.Text)))
+			return i + 1
+		}
 		return w.redshiftWord(i, end)
 	case syntax.Op:
 		return w.redshiftOperator(i, end)
@@ -367,6 +371,9 @@ func (w *writer) redshiftWord(i, end int) int {
 	}
 	if f := w.redshift.Function; f != nil && (w.is(i+1, "(") && w.is(i+2, ")") || bareWords[name] && !w.is(i-1, "AS", ".") && !w.is(i+1, "(", ".")) {
 		if expr, ok := f(name); ok {
+			if w.is(i-1, "FROM") && w.is(i+1, "(") { // as a table of one row
+				expr = "(SELECT " + expr + " AS " + lake.QuoteName(name) + ") AS " + lake.QuoteName(name)
+			}
 			w.put(i, expr)
 			if w.is(i+1, "(") {
 				return i + 3

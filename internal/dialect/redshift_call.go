@@ -12,7 +12,7 @@ import (
 // redshiftNames are functions that DuckDB has under another name.
 var redshiftNames = map[string]string{
 	"nvl": "coalesce", "isnull": "coalesce", "btrim": "trim", "replicate": "repeat", "approximate_percentile": "approx_quantile", "character_length": "length", "char_length": "length", "octet_length": "strlen",
-	"substr": redshiftMacro("substring"), "stddev": "stddev_samp", "variance": "var_samp", "len": "length",
+	"substr": redshiftMacro("substring"), "json_build_object": "json_object", "stddev": "stddev_samp", "variance": "var_samp", "len": "length",
 }
 
 // datePartCalls take a date part, which may be a bare word, first.

@@ -40,6 +40,8 @@ func TestRedshiftIsRewritten(t *testing.T) {
 		"SELECT lag(a, 1) IGNORE NULLS OVER (ORDER BY b), APPROXIMATE PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY a)": "select lag(a, 1 IGNORE NULLS) over (order by b NULLS LAST), percentile_disc(0.5) within group (order by a NULLS LAST)",
 		"SELECT PERCENTILE_CONT(0.2) WITHIN GROUP (ORDER BY a DESC) OVER (PARTITION BY b)":                            "select quantile_cont(a, (1 - 0.2)) over (partition by b)",
 		"SELECT substring('abc' FROM 2 FOR 1), substring(a, -1, 3), substr(a, 2)":                                     "select @substring('abc', 2, 1), @substring(a, -1, 3), @substring(a, 2)",
+		"SELECT current_database AS c FROM current_database()":                                                        `select current_database as c from (SELECT 'me' AS "current_database") AS "current_database"`,
+		"SELECT a FROM #T, s.#u":                                                                                      `select a from "#t", s."#u"`,
 		"SELECT 1 MINUS SELECT 2":                                                                                     "select 1 EXCEPT select 2",
 		"SELECT $1, a -- x\nFROM t":                                                                                   "select $1, a from t",
 	} {

@@ -54,6 +54,7 @@ func inOneText(c *pgconn.PgConn, statements []string) string {
 // Statements of one text, and those of a pipeline up to Sync, are one
 // transaction unless they begin and end their own.
 func TestStatementsTogetherAreOneTransaction(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	c := l.pgx("")
 	ctx := context.Background()

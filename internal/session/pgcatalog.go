@@ -192,7 +192,7 @@ func (t *redshiftRelation) Plan(ctx context.Context, n lake.Need) (lake.Scan, er
 		switch strings.ToLower(f.Column) {
 		case "attrelid", "adrelid", "conrelid", "indrelid":
 			want.oid, _ = strconv.ParseInt(strings.Trim(f.Values[0], "'"), 10, 64)
-		case "table_schema", "schemaname":
+		case "table_schema", "schemaname", "schema_name":
 			want.database = f.Values[0]
 		case "table_name", "tablename":
 			want.table = f.Values[0]

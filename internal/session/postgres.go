@@ -188,7 +188,7 @@ func (c *session) change(ctx context.Context, name, value string) error {
 			return bad
 		}
 	case "client_encoding":
-		if n := strings.ToUpper(strings.NewReplacer("-", "", "_", "").Replace(value)); n != "UTF8" && n != "UNICODE" {
+		if n := strings.ToUpper(strings.NewReplacer("-", "", "_", "", "'", "").Replace(value)); n != "UTF8" && n != "UNICODE" {
 			return bad.WithHint("this server speaks UTF8 only")
 		}
 		value = "UTF8"

@@ -422,7 +422,11 @@ func (c *session) resolve(ctx context.Context, p *plan, tree *engine.Tree) error
 			continue
 		}
 		if u.table == nil {
-			edits = append(edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: u.name.internal()})
+			name := u.name.internal()
+			if u.name.temporary { // whose name in the engine is another
+				name += alias(u.ref)
+			}
+			edits = append(edits, engine.Edit{Offset: u.ref.Offset, Length: u.ref.Length, Text: name})
 			continue
 		}
 		sql, err := c.source(ctx, p, u, needs[u.stub])

@@ -60,6 +60,12 @@ func (c *session) redshift(ctx context.Context, st syntax.Statement, text string
 		return true, ok(w, st.Verb)
 	case *syntax.Truncate:
 		return true, c.truncateTable(ctx, st, text, w)
+	case *syntax.Merge:
+		return true, c.merge(ctx, st, text, w)
+	case *syntax.CommentOn:
+		return true, c.commentOn(ctx, st, text, w)
+	case *syntax.AlterTable:
+		return c.redshiftAlter(ctx, st, text, w)
 	case *syntax.Copy:
 		return true, c.copyObjects(ctx, st, text, w)
 	case *syntax.Unload:
@@ -303,7 +309,7 @@ func (n noticing) Cursor() bool { return tagged{ResultWriter: n.ResultWriter}.Cu
 
 // openPublic makes the schema public where n is to stand in it.
 func (c *session) openPublic(ctx context.Context, n tableName) error {
-	if c.pg == nil || n.catalog != catalog.Internal || n.database != publicSchema || n.temporary {
+	if c.pg == nil || n.catalog != catalog.Internal || n.database != publicSchema {
 		return nil
 	}
 	_, err := c.conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+n.schema())
@@ -322,23 +328,56 @@ func (c *session) redshiftColumns(ctx context.Context, n tableName, st *syntax.C
 		if col.Collation != "" {
 			return sqlerr.New(sqlerr.Unsupported, "COLLATE CASE_INSENSITIVE is not built yet").WithPos(text, int(col.Name.Pos))
 		}
-		tokens, err := syntax.Scan(col.Default.Text, syntax.Redshift)
-		if err != nil {
+		if err := redshiftDefault(col); err != nil {
 			return err
 		}
-		switch word := strings.ToLower(strings.ReplaceAll(col.Default.Text, " ", "")); {
-		case len(tokens) == 1 && tokens[0].Kind == syntax.String:
-			col.Default.Text = syntax.Quote(tokens[0].Value())
-		case word == "getdate()", word == "sysdate", word == "now()":
-			col.Default.Text = "CURRENT_TIMESTAMP"
-		}
 	}
+	c.ignoring(st.Ignored)
+	return nil
+}
+
+// redshiftDefault spells a column's default as StarRocks does.
+func redshiftDefault(col *syntax.ColumnDef) error {
+	tokens, err := syntax.Scan(col.Default.Text, syntax.Redshift)
+	if err != nil {
+		return err
+	}
+	switch word := strings.ToLower(strings.ReplaceAll(col.Default.Text, " ", "")); {
+	case len(tokens) == 1 && tokens[0].Kind == syntax.String:
+		col.Default.Text = syntax.Quote(tokens[0].Value())
+	case word == "getdate()", word == "sysdate", word == "now()":
+		col.Default.Text = "CURRENT_TIMESTAMP"
+	}
+	return nil
+}
+
+// ignoring tells the client which clauses have no use.
+func (c *session) ignoring(clauses []syntax.Ident) {
 	seen := map[string]bool{}
-	for _, clause := range st.Ignored {
+	for _, clause := range clauses {
 		if !seen[clause.Name] {
 			seen[clause.Name] = true
 			c.warn("Notice", clause.Name+" has no use here and is ignored", 0)
 		}
 	}
-	return nil
+}
+
+// redshiftAlter readies ALTER TABLE in Redshift's syntax for what alters tables,
+// which carries it out unless there is nothing to do.
+func (c *session) redshiftAlter(ctx context.Context, st *syntax.AlterTable, text string, w wire.ResultWriter) (handled bool, err error) {
+	for _, action := range st.Actions {
+		for i := range action.Columns {
+			if err := redshiftDefault(&action.Columns[i]); err != nil {
+				return true, err
+			}
+		}
+	}
+	c.ignoring(st.Ignored)
+	if len(st.Actions) > 0 {
+		return false, nil
+	}
+	if _, err := c.target(ctx, st.Table, "ALTER TABLE", text); err != nil {
+		return true, err
+	}
+	return true, ok(w, "ALTER TABLE")
 }

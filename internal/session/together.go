@@ -175,7 +175,7 @@ func (c *session) alone(st syntax.Statement) string {
 // goes on in a new transaction, as that page says of stored procedures.
 func (c *session) truncateTable(ctx context.Context, st *syntax.Truncate, text string, w wire.ResultWriter) error {
 	block := c.open && !c.pg.implicit
-	if err := c.truncate(ctx, st, text, unended{w}); err != nil {
+	if err := c.truncate(ctx, st, text, &unended{ResultWriter: w}); err != nil {
 		return err
 	}
 	if c.open {
@@ -192,9 +192,15 @@ func (c *session) truncateTable(ctx context.Context, st *syntax.Truncate, text s
 }
 
 // unended keeps a result open.
-type unended struct{ wire.ResultWriter }
+type unended struct {
+	wire.ResultWriter
+	affected int64 // by the statement
+}
 
-func (unended) Done(wire.Done) error { return nil }
+func (u *unended) Done(d wire.Done) error {
+	u.affected = d.Affected
+	return nil
+}
 
 // externally names a statement if one of its tables is an external catalog's.
 func (c *session) externally(what string, tables ...syntax.QualifiedName) string {

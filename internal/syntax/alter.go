@@ -5,6 +5,7 @@ type AlterTable struct {
 	Pos
 	Table   QualifiedName
 	Actions []AlterAction
+	Ignored []Ident // clauses of Redshift's that have no use here
 }
 
 // AlterOp says what an AlterAction does and which of its fields it reads.

@@ -170,7 +170,10 @@ func (p *parser) where() Fragment {
 
 func (p *parser) delete(with Fragment) Statement {
 	s := &Delete{Pos: with.Pos, With: with}
-	p.expect("DELETE", "FROM")
+	p.expect("DELETE")
+	if p.dialect != Redshift || p.at("FROM") { // which Redshift lets be
+		p.expect("FROM")
+	}
 	s.Table = p.table()
 	s.Alias = p.alias("PARTITION", "PARTITIONS", "USING", "WHERE")
 	s.Partitions, _ = p.partitions()

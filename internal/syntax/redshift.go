@@ -106,8 +106,33 @@ func ParseRedshift(text string) (Statement, error) {
 // StarRocks', nil if this is none.
 func (p *parser) redshift(start Pos) Statement {
 	switch {
+	case p.at("SELECT"):
+		if s := p.selectInto(start); s != nil {
+			return s
+		}
+		return nil
 	case p.atQuery():
 		return nil
+	case p.accept("MERGE", "INTO"):
+		return p.merge(start)
+	case p.accept("COMMENT", "ON"):
+		return p.commentOn(start)
+	case p.at("ALTER", "TABLE"):
+		from := p.i
+		p.next()
+		p.next()
+		if s := p.redshiftAlter(start); s != nil {
+			return s
+		}
+		p.i = from
+		return nil
+	case p.at("CANCEL") && p.peek(1).Kind == Number:
+		p.next()
+		t := p.next()
+		if p.tok().Kind == String { // a message for the other client
+			p.next()
+		}
+		return &Kill{start, true, Fragment{Pos(t.Pos), t.Text}}
 	case p.at("CREATE"):
 		return p.redshiftCreate(start)
 	case p.accept("DROP", "SCHEMA"):

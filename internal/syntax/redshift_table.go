@@ -60,7 +60,8 @@ func (p *parser) redshiftView(start Pos, replace bool) Statement {
 // redshiftTable reads what follows CREATE TABLE (Redshift's Database Developer
 // Guide, "CREATE TABLE" and "CREATE TABLE AS").
 func (p *parser) redshiftTable(start Pos, temporary bool) Statement {
-	s := &CreateTable{Pos: start, Temporary: temporary, IfNotExists: p.ifNotExists(), Table: p.table()}
+	s := &CreateTable{Pos: start, IfNotExists: p.ifNotExists(), Table: p.table()}
+	s.Temporary = temporary || named(s.Table)
 	if p.at("(") && !p.atQueryInParens() {
 		p.list(func() { p.redshiftElement(s) })
 	}

@@ -34,6 +34,10 @@ func TestRedshiftStatementsPrintWhatTheyMean(t *testing.T) {
 		"EXECUTE p (1 + f(2, 3), 'a,b')":                               `EXECUTE "p" (1 + f(2, 3), 'a,b')`,
 		"EXECUTE p":                                                    `EXECUTE "p"`,
 		`CLOSE "C"`:                                                    `CLOSE "C"`,
+		"comment on table S.t is 'it''s'":                              `COMMENT ON TABLE "s"."t" IS 'it''s'`,
+		"COMMENT ON COLUMN t.A IS NULL":                                `COMMENT ON COLUMN "t"."a" IS NULL`,
+		"merge into T using s AS x on t.id = x.id when matched then update set a = x.a, b = f(1, 2) when not matched then insert (id, a) values (x.id, (x.a))": `MERGE INTO "t" USING s AS x ON t.id = x.id WHEN MATCHED THEN UPDATE SET "a" = x.a, "b" = f(1, 2) WHEN NOT MATCHED THEN INSERT ("id", "a") VALUES (x.id, (x.a))`,
+		"MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (1)":                                                 `MERGE INTO "t" USING s ON t.id = s.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (1)`,
 	} {
 		st, err := ParseRedshift(text)
 		if err != nil {
@@ -53,6 +57,12 @@ func TestRedshiftStatementsPrintWhatTheyMean(t *testing.T) {
 func TestRedshiftViewsAndCopiesOfTables(t *testing.T) {
 	for text, want := range map[string]string{
 		"create or replace view S.v (a, B) as with x as (select 1) select * from x with no schema binding": "CREATE OR REPLACE VIEW `s`.`v` (`a`, `b`) AS with x as (select 1) select * from x",
+		"SELECT a, extract(day FROM b) INTO TEMP #t FROM x":                                                "CREATE TEMPORARY TABLE `#t` AS SELECT a, extract(day FROM b)              FROM x",
+		"CREATE TABLE #T (a INT)":                                 "CREATE TEMPORARY TABLE `#t` (`a` INT)",
+		"DELETE t WHERE a = 1":                                    "DELETE FROM `t` WHERE a = 1",
+		"ALTER TABLE t DROP COLUMN a CASCADE":                     "ALTER TABLE `t` DROP COLUMN `a`",
+		"ALTER TABLE t ADD COLUMN a TIMESTAMP ENCODE lzo":         "ALTER TABLE `t` ADD COLUMN `a` DATETIME",
+		"CANCEL 12 'enough'":                                      "KILL QUERY 12",
 		"CREATE VIEW v AS (SELECT 1)":                             "CREATE VIEW `v` AS (SELECT 1)",
 		"DROP VIEW IF EXISTS a, b CASCADE":                        "DROP VIEW IF EXISTS `a`, `b`",
 		"CREATE TABLE t2 (LIKE t)":                                "CREATE TABLE `t2` LIKE `t`",
@@ -120,7 +130,8 @@ func TestRedshiftRefusesWithItsPlace(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
-	for _, text := range []string{"DECLARE c BINARY CURSOR FOR SELECT 1", "FETCH BACKWARD 1 FROM c", "CREATE SCHEMA s QUOTA 1 GB"} {
+	for _, text := range []string{"DECLARE c BINARY CURSOR FOR SELECT 1", "FETCH BACKWARD 1 FROM c", "CREATE SCHEMA s QUOTA 1 GB", "ALTER TABLE t APPEND FROM u", "ALTER TABLE t ALTER COLUMN a TYPE VARCHAR(9)",
+		"MERGE INTO t USING s ON a = b REMOVE DUPLICATES", "COMMENT ON VIEW v IS 'x'"} {
 		if st, err := ParseRedshift(text); err != nil || reflect.TypeOf(st) != reflect.TypeFor[*Unsupported]() {
 			t.Errorf("%s: got %T, %v; want it refused by name", text, st, err)
 		}
@@ -136,7 +147,8 @@ func TestRedshiftTextIsRedactedByItsOwnQuotes(t *testing.T) {
 
 func FuzzParseRedshift(f *testing.F) {
 	for _, text := range []string{"SET a TO b, 'c'", "COPY t (a) FROM STDIN CSV", "CREATE TABLE t (a VARCHAR(MAX) DISTKEY, PRIMARY KEY (a)) SORTKEY (a)", "DECLARE c CURSOR FOR SELECT 1",
-		"FETCH 1 FROM c", "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY", "SELECT $1::int, E'\\'', $$x$$", "SHOW all", "CREATE SCHEMA a.b AUTHORIZATION c"} {
+		"FETCH 1 FROM c", "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY", "SELECT $1::int, E'\\'', $$x$$", "SHOW all", "CREATE SCHEMA a.b AUTHORIZATION c",
+		"MERGE INTO t USING s ON a = b WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (1)", "SELECT 1 INTO #t", "COMMENT ON COLUMN a.b IS 'x'", "ALTER TABLE t ALTER SORTKEY (a)", "CANCEL 1"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -304,6 +304,8 @@ func (s *Scanner) token() (Kind, int, error) {
 	case isDigit(c), c == '.' && len(rest) > 1 && isDigit(rest[1]) && !s.afterName():
 		kind, end := s.number()
 		return kind, end, nil
+	case c == '#' && s.dialect == Redshift && len(rest) > 1 && isWordStart(rest[1]) && !s.afterName(): // a temporary table
+		return Word, s.pos + 1 + wordLen(rest[1:]), nil
 	case isWordStart(c):
 		return Word, s.pos + wordLen(rest), nil
 	}

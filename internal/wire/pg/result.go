@@ -140,7 +140,7 @@ func (w *results) Done(d wire.Done) error {
 
 // counted are the tags that a number of rows follows; INSERT's has an OID
 // before it, which is always zero.
-var counted = map[string]string{"SELECT": "", "UPDATE": "", "DELETE": "", "COPY": "", "FETCH": "", "MOVE": "", "INSERT": "0 "}
+var counted = map[string]string{"SELECT": "", "UPDATE": "", "DELETE": "", "COPY": "", "FETCH": "", "MOVE": "", "MERGE": "", "INSERT": "0 "}
 
 func tag(d wire.Done) []byte {
 	t := strings.ToUpper(d.Tag)
