@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lakeport/internal/awsauth"
+	"lakeport/internal/format/iceberg"
 	"lakeport/internal/lake"
 	"lakeport/internal/metastore"
 	"lakeport/internal/metastore/glue"
@@ -127,8 +128,25 @@ func (c *Catalog) Table(ctx context.Context, db, name string) (*Table, error) {
 }
 
 // TableAt opens a state of a table; formats that keep none but the present are
-// Unsupported.
+// Unsupported. In Iceberg catalogs table$files and the like are what a table's
+// metadata says.
 func (c *Catalog) TableAt(ctx context.Context, db, name string, at lake.At) (*Table, error) {
+	of, inspection, ok := iceberg.SplitInspection(name)
+	if !ok || c.spec.kind != "iceberg" {
+		return c.tableAt(ctx, db, name, at)
+	}
+	t, err := c.tableAt(ctx, db, of, at)
+	if err != nil {
+		return nil, err
+	}
+	inspected, err := t.Table.(*iceberg.Table).Inspect(inspection)
+	if err != nil {
+		return nil, err
+	}
+	return &Table{Table: inspected, Record: t.Record, Catalog: c, Storage: t.Storage}, nil
+}
+
+func (c *Catalog) tableAt(ctx context.Context, db, name string, at lake.At) (*Table, error) {
 	if c.rest != nil {
 		return c.restTable(ctx, db, name, at)
 	}

@@ -101,7 +101,7 @@ func (l *lab) open(key string, at lake.At) (*Table, error) {
 }
 
 // rows plans a table and gives the rows of a query over it, {t}.
-func (l *lab) rows(t *Table, n lake.Need, query string) (string, error) {
+func (l *lab) rows(t lake.Table, n lake.Need, query string) (string, error) {
 	l.Helper()
 	s, err := t.Plan(l.Context(), n)
 	if err != nil {

@@ -96,8 +96,11 @@ type LogEntry struct {
 
 // Ref is a branch or a tag.
 type Ref struct {
-	Snapshot SnapshotID `json:"snapshot-id"`
-	Type     string     `json:"type"`
+	Snapshot         SnapshotID `json:"snapshot-id"`
+	Type             string     `json:"type"`
+	MaxRefAgeMS      *int64     `json:"max-ref-age-ms,omitempty"`
+	MinSnapshots     *int       `json:"min-snapshots-to-keep,omitempty"`
+	MaxSnapshotAgeMS *int64     `json:"max-snapshot-age-ms,omitempty"`
 }
 
 // jsonMetadata is what Parse takes from a metadata file.
