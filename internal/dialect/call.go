@@ -29,7 +29,7 @@ func init() {
 		"concat": (*writer).concat, "concat_ws": (*writer).concatWS, "group_concat": (*writer).groupConcat,
 		"field": (*writer).field, "count": (*writer).count, "map": (*writer).mapCall, "named_struct": (*writer).namedStruct,
 		"date_add": add, "adddate": add, "date_sub": sub, "subdate": sub,
-		"timestampdiff": unit, "timestampadd": unit, "time_slice": (*writer).timeSlice, "date_trunc": (*writer).dateTrunc,
+		"timestampdiff": unit, "timestampadd": unit, "time_slice": (*writer).timeSlice, "date_slice": (*writer).dateSlice, "date_trunc": (*writer).dateTrunc,
 		"isnull": (*writer).isNull, "isnotnull": (*writer).isNotNull,
 		"greatest": highest, "least": lowest, "table": (*writer).tableCall, "substring": (*writer).substring,
 		"array_map": lambdaCall("list_transform", ""), "transform": lambdaCall("list_transform", ""),
@@ -438,6 +438,28 @@ func (w *writer) timeSlice(i int, args []arg) bool {
 	w.put(i, macro("time_slice")+"(")
 	w.time(args[0])
 	return w.wrap(i, ", ", args[1:2], ", "+lake.QuoteString(strings.ToLower(w.toks[args[2].from].Text))+")")
+}
+
+// dateSlice writes date_slice, which is time_slice of a day (starrocks.io,
+// "date_slice").
+func (w *writer) dateSlice(i int, args []arg) bool {
+	if len(args) < 2 || len(args) > 3 {
+		return false
+	}
+	if w.is(args[1].to-1, "HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND") {
+		w.fail(sqlerr.Invalid, i, "can't use date_slice for date with time(hour/minute/second)")
+		return true
+	}
+	bound := ""
+	if len(args) == 3 {
+		if !w.is(args[2].from, "FLOOR", "CEIL") || args[2].to != args[2].from+1 {
+			return false
+		}
+		bound = ", " + lake.QuoteString(strings.ToLower(w.toks[args[2].from].Text))
+	}
+	w.put(i, "CAST("+macro("time_slice")+"(")
+	w.time(args[0])
+	return w.wrap(i, ", ", args[1:2], bound+") AS DATE)")
 }
 
 // dateTrunc converts a literal or parameter, whose type is open, to a DATETIME.

@@ -111,6 +111,9 @@ func (w *writer) compareClasses(i, end int) int {
 	}
 	equal := equalities[w.toks[op].Text]
 	right := arg{op + 1, w.operandEnd(op+1, end)}
+	if stop := w.compareJSON(left, right, end); stop > i {
+		return stop
+	}
 	if !equal && !w.is(op, "<", ">", "<=", ">=") || right.to <= right.from || right.to > end || !w.endsTerm(right.to, end) ||
 		w.ofLiteral(left, right) || w.ofLiteral(right, left) || w.is(right.from, "SELECT", "ANY", "ALL", "SOME", "(") {
 		return i

@@ -308,7 +308,7 @@ func (w *writer) jsonArrows(i, first, stop int) {
 	for n := first; n < stop; n++ {
 		if w.match[n] > n {
 			n = w.match[n]
-		} else if w.isPathArrow(n) && strings.Contains(w.toks[n+1].Value(), "*") {
+		} else if w.is(n, "->") && w.isPathArrow(n) && strings.Contains(w.toks[n+1].Value(), "*") {
 			wild = append(wild, n)
 		}
 	}
@@ -320,7 +320,7 @@ func (w *writer) jsonArrows(i, first, stop int) {
 			n = w.match[n]
 			continue
 		}
-		if !w.isPathArrow(n) {
+		if !w.is(n, "->") || !w.isPathArrow(n) { // ->> is the engine's own
 			continue
 		}
 		w.span(from, n+1)
@@ -337,4 +337,40 @@ func (w *writer) jsonArrows(i, first, stop int) {
 
 func (w *writer) isPathArrow(n int) bool {
 	return w.is(n, "->", "->>") && w.kind(n+1) == syntax.String
+}
+
+// compareJSON writes a comparison of JSON with a literal, which becomes JSON; what
+// is no number in JSON is NULL beside one. It gives left.from for any other.
+func (w *writer) compareJSON(left, right arg, end int) int {
+	op := left.to
+	if !equalities[w.toks[op].Text] && !w.is(op, "<", ">", "<=", ">=") || right.to <= right.from || right.to > end || !w.endsTerm(right.to, end) {
+		return left.from
+	}
+	json := w.givesJSON(left)
+	literal := right
+	if !json {
+		literal = left
+	}
+	if json == w.givesJSON(right) || w.literal(literal.from, literal.to) != literal.to {
+		return left.from
+	}
+	number, as := w.isNumber(literal.from), "DOUBLE"
+	if text := w.toks[literal.to-1].Text; len(text) > 15 && !strings.ContainsAny(text, ".eE") {
+		as = "DECIMAL(38, 9)" // a DOUBLE has no room for all its digits
+	}
+	side := func(a arg) {
+		switch isLiteral := a == literal; {
+		case number && !isLiteral:
+			w.wrap(a.from, "TRY_CAST(CAST(", []arg{a}, " AS VARCHAR) AS "+as+")")
+		case !number && isLiteral:
+			w.wrap(a.from, macro("json_of")+"(", []arg{a}, ")")
+		default:
+			w.arg(a)
+		}
+	}
+	side(left)
+	w.span(op, op+1)
+	w.gap(right.from)
+	side(right)
+	return right.to
 }

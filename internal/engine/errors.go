@@ -157,6 +157,9 @@ func corrupt(msg string) bool {
 // it names the engine's own catalog.
 func (f *failure) split() (msg, hint string) {
 	msg = f.Message
+	if i := strings.Index(msg, " You might need to add explicit type casts."); i >= 0 { // and a list in the engine's own words
+		msg = msg[:i]
+	}
 	for _, mark := range []string{"\nDid you mean", "\nCandidate bindings", "\n\nCandidate", "\nEither add"} {
 		if i := strings.Index(msg, mark); i >= 0 {
 			msg, hint = msg[:i], strings.TrimSpace(msg[i:])
