@@ -3,17 +3,34 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
+// faultSeed is what rules draw from that strike a share of calls; a failed run
+// is repeated with the seed that it tells.
+var faultSeed = sync.OnceValue(func() uint32 {
+	if n, err := strconv.ParseUint(os.Getenv("LAKEPORT_FAULT_SEED"), 10, 32); err == nil && n > 0 {
+		return uint32(n)
+	}
+	return 1 + rand.Uint32N(1<<31)
+})
+
 // fault puts rules into force until the test ends or clear is called.
 func (l *lab) fault(rules ...map[string]any) (clear func()) {
 	l.t.Helper()
+	for i, r := range rules {
+		if r["share"] != nil {
+			r["seed"] = faultSeed() + uint32(i)
+			l.t.Logf("rule %d of LAKEPORT_FAULT_SEED=%d", i+1, faultSeed())
+		}
+	}
 	l.instrument("POST", "faults", rules, nil)
 	return func() { l.t.Helper(); l.instrument("DELETE", "faults", nil, nil) }
 }

@@ -18,6 +18,7 @@ type Fault struct {
 	Service string  `json:"service,omitempty"` // signing name; empty: any
 	Action  string  `json:"action,omitempty"`  // as in a policy, with or without the service: "s3:Get*", "GetObject"; empty: any
 	Share   float64 `json:"share,omitempty"`   // of the matching calls, 0 to 1; 0 means all
+	Seed    uint32  `json:"seed,omitempty"`    // of what Share draws: the same draws for the same seed; 0: one is taken, and told
 	Count   int     `json:"count,omitempty"`   // how many calls it strikes before it goes; 0: no end
 	// Delay is real time before the call is carried out, such as "20ms".
 	Delay   string `json:"delay,omitempty"`
@@ -29,6 +30,7 @@ type Fault struct {
 	LostReply bool `json:"lost_reply,omitempty"`
 
 	delay time.Duration
+	draws *rand.Rand // nil where all matching calls are struck
 }
 
 // check completes a rule and tells what is wrong with it.
@@ -53,6 +55,12 @@ func (f *Fault) check() error {
 	}
 	if _, err := path.Match(strings.ToLower(f.Action), ""); err != nil {
 		return fmt.Errorf("action %q: %w", f.Action, err)
+	}
+	if f.Share > 0 && f.Share < 1 {
+		for f.Seed == 0 {
+			f.Seed = rand.Uint32()
+		}
+		f.draws = rand.New(rand.NewPCG(uint64(f.Seed), 0))
 	}
 	if f.Status != 0 && f.Code == "" {
 		f.Code = map[int]string{503: "SlowDown", 500: "InternalError", 429: "ThrottlingException"}[f.Status]
@@ -118,7 +126,7 @@ func (f *faults) pick(service, action string) *Fault {
 	defer f.mu.Unlock()
 	for i := range f.rules {
 		r := &f.rules[i]
-		if !r.matches(service, action) || r.Share > 0 && r.Share < 1 && rand.Float64() >= r.Share {
+		if !r.matches(service, action) || r.draws != nil && r.draws.Float64() >= r.Share {
 			continue
 		}
 		struck := *r

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -151,6 +152,20 @@ func TestFaultsStrikeByRule(t *testing.T) {
 	}
 
 	var list struct{ Faults []sandbox.Fault }
+	l.instrument(t, "POST", "faults", `{"action": "GetUser", "status": 503, "share": 0.5}`, &list)
+	struck := func() (calls string) {
+		for range 64 {
+			_, err := c.GetUser(ctx, &awsiam.GetUserInput{UserName: aws.String("bob")})
+			calls += map[bool]string{true: "-", false: "x"}[err == nil]
+		}
+		l.instrument(t, "DELETE", "faults", "", nil)
+		return calls
+	}
+	first := struck()
+	l.instrument(t, "POST", "faults", fmt.Sprintf(`{"action": "GetUser", "status": 503, "share": 0.5, "seed": %d}`, list.Faults[0].Seed), nil)
+	if again := struck(); again != first || !strings.Contains(first, "x") || !strings.Contains(first, "-") {
+		t.Errorf("a share of a half struck %s, and with the same seed %s", first, again)
+	}
 	l.instrument(t, "POST", "faults", `{"action": "GetUser", "delay": "30ms"}`, &list)
 	start := time.Now()
 	must(c.GetUser(ctx, &awsiam.GetUserInput{UserName: aws.String("bob")}))(t)
