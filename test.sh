@@ -82,6 +82,22 @@ hive_metastore() {
   mv "$new" "$to"
 }
 
+# The Hive Metastore of version 4, which keeps its records in a PostgreSQL: its
+# jars, and the statements that make their tables.
+hive_metastore_4() {
+  local version=4.0.1 to=$cache/parts/hms-4.0.1 new=$cache/parts/hms-4.0.1.new dist
+  [ ! -d "$to" ] || return 0
+  rm -rf "$new"
+  mkdir -p "$new"
+  mvn -q -B -f parts/hms4/pom.xml dependency:copy-dependencies -DoutputDirectory="$new/lib" -DincludeScope=runtime
+  rm -f "$new"/lib/slf4j-reload4j*.jar
+  mvn -q -B dependency:copy -Dartifact="org.apache.hive:hive-standalone-metastore-server:$version:tar.gz:bin" -DoutputDirectory="$new"
+  dist=apache-hive-metastore-$version-bin
+  tar -xzf "$new/hive-standalone-metastore-server-$version-bin.tar.gz" -O "$dist/scripts/metastore/upgrade/postgres/hive-schema-4.0.0.postgres.sql" >"$new/schema.sql"
+  rm -f "$new"/*.tar.gz
+  mv "$new" "$to"
+}
+
 # interop runs the tests that compare lakeport with other engines' writing and
 # reading. Spark 3.5 needs Java 17.
 interop() {
@@ -98,6 +114,7 @@ interop() {
   for jar in delta-spark_2.12 delta-storage; do
     [ -f "$spark/delta/$jar-3.3.2.jar" ] || mvn -q -B dependency:copy -Dartifact="io.delta:$jar:3.3.2" -DoutputDirectory="$spark/delta"
   done
+  hive_metastore_4
   LAKEPORT_SPARK=$spark go test -count=1 -v -timeout 30m -run '^TestInterop' ./internal/e2e
 }
 

@@ -13,7 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"lakeport/internal/metastore"
+	"lakeport/internal/metastore/hms"
 	"lakeport/internal/metastore/hmstest"
+	"lakeport/internal/metastore/metastoretest"
 	"lakeport/internal/parts"
 )
 
@@ -126,6 +129,35 @@ func TestInteropDeltaTablesOfSpark(t *testing.T) {
 			t.Errorf("%s\nlakeport %s\nSpark    %s", x.query, got, x.answer)
 		}
 	}
+}
+
+// Hive Metastore 4.0.1 has no get_table, and keeps its records in a PostgreSQL
+// behind RDS: its client shows what it shows of 3.1.3, and lakeport reads through it.
+func TestInteropHiveMetastoreWithoutGetTable(t *testing.T) {
+	sparkHome(t)
+	const version = "4.0.1"
+	l := newLab(t)
+	l.prepare()
+	d := l.makeDatabase(home, "postgres", "records", false)
+	schema, err := parts.MetastoreSchema(version)
+	l.must(schema, err)
+	d.master(t, schema)
+	key := rootKeys[home]
+	m := hmstest.Start(t, parts.MetastoreOptions{Version: version, Endpoint: l.ready["aws"], Region: region, AccessKey: key.AccessKeyID, SecretKey: key.SecretAccessKey, Warehouse: "s3a://lake/hive",
+		Records: fmt.Sprintf("postgresql://admin:%s@%s:%s/shop?sslmode=verify-full&sslrootcert=%s", masterPassword, d.host, d.port, d.ca)})
+	client := hmstest.Client(t, m)
+	metastoretest.Run(t, func(t *testing.T, w metastoretest.World) metastoretest.Store {
+		hmstest.Fill(t, client, "s3a://lake/hive", w.Databases, w.Tables, map[string][]metastore.Partition{"sales.trips": w.Partitions})
+		return hms.New(hms.Options{URIs: []string{m.URI}})
+	})
+	if _, err := client.GetTable(t.Context(), "sales", "trips"); err == nil || !strings.Contains(err.Error(), "Invalid method name") {
+		t.Errorf("get_table is answered %v", err)
+	}
+	hmstest.CreateTable(t, client, hiveTable("sales.orders", "parquet", "s3a://lake/orders", "id bigint, amount double", "dt string"), map[string][]string{
+		"s3a://lake/orders/dt=2024-01-01": {"2024-01-01"}, "s3a://lake/orders/dt=2024-01-02": {"2024-01-02"}})
+	db := l.db()
+	l.exec(db, metastoreCatalog("c", m.URI))
+	l.expectLines(db, "SELECT id, amount FROM c.sales.orders WHERE dt = '2024-01-02'", "4\t6\n5\t7.5\n6\t9")
 }
 
 // warehouseLab has a Hive Metastore whose warehouse is the bucket of that name.

@@ -1,6 +1,6 @@
 // Package parts starts the real servers that `make parts` fetches, for tests
-// and the demo: a Hive Metastore, a Java process on a Derby database of its own,
-// with its warehouse on an S3 that the caller names.
+// and the demo: a Hive Metastore, a Java process on a Derby database of its own
+// or a PostgreSQL, with its warehouse on an S3 that the caller names.
 package parts
 
 import (
@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,12 +20,18 @@ import (
 	"syscall"
 )
 
-// MetastoreOptions says where the metastore keeps its warehouse.
+// MetastoreOptions says which metastore is started and where it keeps its
+// warehouse and its records.
 type MetastoreOptions struct {
+	Version              string // empty: 3.1.3. Others need Records
 	Endpoint             string // of S3: "http://127.0.0.1:4566"
 	Region               string
 	AccessKey, SecretKey string // empty: none, and no location on S3 can be made
 	Warehouse            string // "s3a://bucket/dir"; the bucket must exist. Empty: one in the server's directory
+	// Records is a PostgreSQL database that has the tables of MetastoreSchema,
+	// "postgresql://user:password@host:port/db?parameters"; the parameters are
+	// those of its JDBC driver. Empty: a Derby database of its own.
+	Records string
 }
 
 // Metastore is a running one.
@@ -44,15 +51,20 @@ func (s *Metastore) Close() {
 	<-s.ended
 }
 
-const metastoreHome = ".cache/parts/hms-3.1.3"
+const metastoreVersion = "3.1.3"
 
 // MetastoreInstalled gives where the Hive Metastore is that `make parts`
 // fetched, and the Java that runs it. Where one is missing, the error is the
 // command that fetches it.
 func MetastoreInstalled() (home, java string, err error) {
-	home, err = above(metastoreHome)
+	return installed(metastoreVersion, "make parts")
+}
+
+// installed does so for any version, which a command fetches.
+func installed(version, fetch string) (home, java string, err error) {
+	home, err = above(".cache/parts/hms-" + version)
 	if err != nil {
-		return "", "", fmt.Errorf("there is no Hive Metastore: run `make parts`, and lakeport in or below the clone of the repository (%w)", err)
+		return "", "", fmt.Errorf("there is no Hive Metastore %s: run `%s`, and lakeport in or below the clone of the repository (%w)", version, fetch, err)
 	}
 	java, err = exec.LookPath("java")
 	if err != nil {
@@ -61,10 +73,24 @@ func MetastoreInstalled() (home, java string, err error) {
 	return home, java, nil
 }
 
-// StartMetastore starts Hive Metastore 3.1.3 with its files in dir and returns
-// when it accepts connections. It fails if ctx ends before.
+// MetastoreSchema gives the statements that make the records' tables of a
+// version that `make interop` fetched, for PostgreSQL.
+func MetastoreSchema(version string) (string, error) {
+	home, _, err := installed(version, "make interop")
+	if err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(filepath.Join(home, "schema.sql"))
+	return string(text), err
+}
+
+// StartMetastore starts a Hive Metastore with its files in dir and returns when
+// it accepts connections. It fails if ctx ends before.
 func StartMetastore(ctx context.Context, dir string, o MetastoreOptions) (*Metastore, error) {
 	home, java, err := MetastoreInstalled()
+	if o.Version != "" {
+		home, java, err = installed(o.Version, "make interop")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -78,10 +104,18 @@ func StartMetastore(ctx context.Context, dir string, o MetastoreOptions) (*Metas
 		return nil, err
 	}
 	hosts := filepath.Join(dir, "hosts")
+	var records *url.URL
+	if o.Records == "" {
+		err = os.CopyFS(filepath.Join(dir, "db"), os.DirFS(filepath.Join(home, "metastore_db")))
+	} else {
+		records, err = url.Parse(o.Records)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the metastore's records: %w", err)
+	}
 	err = errors.Join(
 		os.WriteFile(hosts, []byte("127.0.0.1 localhost "+name+"\n"), 0o600),
-		os.CopyFS(filepath.Join(dir, "db"), os.DirFS(filepath.Join(home, "metastore_db"))),
-		os.WriteFile(filepath.Join(dir, "metastore-site.xml"), site(o, filepath.Join(dir, "db")), 0o600),
+		os.WriteFile(filepath.Join(dir, "metastore-site.xml"), site(o, filepath.Join(dir, "db"), records), 0o600),
 		os.WriteFile(filepath.Join(dir, "log4j2.properties"), []byte(logging), 0o600))
 	if err != nil {
 		return nil, err
@@ -166,11 +200,14 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// logging tells warnings, and when the server listens.
+// logging tells warnings, and when the server listens; version 4 says it by
+// another logger.
 const logging = `rootLogger.level = error
 rootLogger.appenderRef.out.ref = out
 logger.start.name = org.apache.hadoop.hive.metastore.HiveMetaStore
 logger.start.level = info
+logger.start4.name = org.apache.hadoop.hive.metastore.HMSHandler
+logger.start4.level = info
 logger.audit.name = org.apache.hadoop.hive.metastore.HiveMetaStore.audit
 logger.audit.level = error
 appender.out.type = Console
@@ -180,8 +217,9 @@ appender.out.layout.pattern = %d{ABSOLUTE} %p %c{1}: %.-400m%n%throwable{5}
 `
 
 // site is metastore-site.xml. Without Hive's own jars, the server can neither
-// evaluate serialized expressions nor compact.
-func site(o MetastoreOptions, db string) []byte {
+// evaluate serialized expressions nor compact. Its records are in db, or in
+// records where that is not nil.
+func site(o MetastoreOptions, db string, records *url.URL) []byte {
 	props := map[string]string{
 		"metastore.warehouse.dir":               o.Warehouse,
 		"javax.jdo.option.ConnectionURL":        "jdbc:derby:" + db,
@@ -191,6 +229,7 @@ func site(o MetastoreOptions, db string) []byte {
 		// The name with "metastore." in front has no effect.
 		"hive.metastore.event.db.notification.api.auth": "false",
 		"metastore.server.min.threads":                  "4",
+		"metastore.metadata.transformer.class":          " ",     // version 4 would make managed tables external
 		"hive.stats.autogather":                         "false", // would list the files of each new partition
 		"fs.s3a.endpoint":                               o.Endpoint,
 		"fs.s3a.endpoint.region":                        o.Region,
@@ -201,6 +240,12 @@ func site(o MetastoreOptions, db string) []byte {
 		"fs.s3a.directory.marker.retention": "keep",
 		"fs.s3a.attempts.maximum":           "2",
 		"fs.s3a.retry.limit":                "2",
+	}
+	if records != nil {
+		password, _ := records.User.Password()
+		props["javax.jdo.option.ConnectionURL"] = "jdbc:postgresql://" + records.Host + records.Path + "?" + records.RawQuery
+		props["javax.jdo.option.ConnectionDriverName"] = "org.postgresql.Driver"
+		props["javax.jdo.option.ConnectionUserName"], props["javax.jdo.option.ConnectionPassword"] = records.User.Username(), password
 	}
 	for _, scheme := range []string{"s3", "s3n"} {
 		props["fs."+scheme+".impl"] = "org.apache.hadoop.fs.s3a.S3AFileSystem"

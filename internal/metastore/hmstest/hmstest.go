@@ -3,6 +3,7 @@ package hmstest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -10,11 +11,12 @@ import (
 	"github.com/apache/thrift/lib/go/thrift"
 	api "github.com/beltran/gohive/hive_metastore"
 
+	"lakeport/internal/metastore"
 	"lakeport/internal/parts"
 )
 
-// Start runs Hive Metastore 3.1.3 as long as the test and returns when it
-// accepts connections.
+// Start runs a Hive Metastore as long as the test and returns when it accepts
+// connections.
 func Start(t testing.TB, o parts.MetastoreOptions) *parts.Metastore {
 	t.Helper()
 	s, err := parts.StartMetastore(t.Context(), t.TempDir(), o)
@@ -62,4 +64,55 @@ func CreateTable(t testing.TB, c *api.ThriftHiveMetastoreClient, table *api.Tabl
 			t.Fatalf("add partitions of %s.%s: %v", table.DbName, table.TableName, err)
 		}
 	}
+}
+
+// Fill makes databases, tables and the partitions of tables "db.name". What has
+// no location gets one below the warehouse: databases in every version, tables
+// in 4.0, do not choose theirs.
+func Fill(t testing.TB, c *api.ThriftHiveMetastoreClient, warehouse string, databases []metastore.Database, tables []metastore.Table, partitions map[string][]metastore.Partition) {
+	t.Helper()
+	ctx := context.Background()
+	for _, d := range databases {
+		if d.Location == "" {
+			d.Location = warehouse + "/" + d.Name
+		}
+		if err := c.CreateDatabase(ctx, &api.Database{Name: d.Name, LocationUri: d.Location, Description: d.Description, Parameters: d.Parameters}); err != nil {
+			t.Fatalf("create database %s: %v", d.Name, err)
+		}
+	}
+	for _, r := range tables {
+		table := &api.Table{DbName: r.Database, TableName: r.Name, Owner: r.Owner, TableType: r.Type, Parameters: map[string]string{},
+			Sd: storage(r.Storage), PartitionKeys: columns(r.PartitionKeys), ViewOriginalText: r.ViewOriginal, ViewExpandedText: r.ViewExpanded}
+		maps.Copy(table.Parameters, r.Parameters)
+		if r.Description != "" {
+			table.Parameters["comment"] = r.Description
+		}
+		if table.Sd.Location == "" && r.ViewOriginal == "" {
+			table.Sd.Location = warehouse + "/" + r.Database + "/" + r.Name
+		}
+		CreateTable(t, c, table, nil)
+	}
+	for name, list := range partitions {
+		db, table, _ := strings.Cut(name, ".")
+		var all []*api.Partition
+		for _, p := range list {
+			all = append(all, &api.Partition{DbName: db, TableName: table, Values: p.Values, Sd: storage(p.Storage), Parameters: p.Parameters})
+		}
+		if _, err := c.AddPartitions(ctx, all); err != nil {
+			t.Fatalf("add partitions of %s: %v", name, err)
+		}
+	}
+}
+
+func columns(list []metastore.Column) []*api.FieldSchema {
+	out := []*api.FieldSchema{}
+	for _, c := range list {
+		out = append(out, &api.FieldSchema{Name: c.Name, Type: c.Type, Comment: c.Comment})
+	}
+	return out
+}
+
+func storage(s metastore.Storage) *api.StorageDescriptor {
+	return &api.StorageDescriptor{Cols: columns(s.Columns), Location: s.Location, InputFormat: s.InputFormat, OutputFormat: s.OutputFormat,
+		Compressed: s.Compressed, Parameters: s.Parameters, SerdeInfo: &api.SerDeInfo{SerializationLib: s.SerDe, Parameters: s.SerDeParams}}
 }
