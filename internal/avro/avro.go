@@ -44,6 +44,7 @@ type File struct {
 	start   int64 // of the first block
 	columns []Column
 	root    *node // the records; its children are in the order of columns
+	meta    map[string]string
 }
 
 const (
@@ -119,17 +120,17 @@ func (f *File) header(b []byte) error {
 		}
 		return faultf("it does not begin as Avro files do")
 	}
-	meta := map[string]string{}
+	f.meta = map[string]string{}
 	in.blocks(1, func() {
 		key := string(in.bytes())
-		meta[key] = string(in.bytes())
+		f.meta[key] = string(in.bytes())
 	})
 	copy(f.sync[:], in.take(len(f.sync)))
 	if in.err != nil {
 		return in.err
 	}
 	f.start = int64(len(b) - len(in.b))
-	name := meta["avro.codec"]
+	name := f.meta["avro.codec"]
 	if name == "" {
 		name = "null"
 	}
@@ -137,7 +138,7 @@ func (f *File) header(b []byte) error {
 	if f.codec == nil {
 		return refusal("is compressed by " + name)
 	}
-	schema, err := avro.Parse(meta["avro.schema"])
+	schema, err := avro.Parse(f.meta["avro.schema"])
 	if err != nil {
 		return faultf("its schema is not readable: %v", err)
 	}

@@ -13,6 +13,7 @@ type Input struct {
 	// the same type, no column twice.
 	Columns []int
 	Index   int64 // the value of the column file_index
+	Rows    int64 // about how many there are; 0: not known
 }
 
 // The columns that a Feed adds, and how many they are.
@@ -27,7 +28,12 @@ const (
 // file_row_number (from 0), then the given ones.
 func Feed(columns []lake.Column, inputs []Input) lake.Feed {
 	number := lake.Type{Kind: lake.BigInt}
+	var rows int64
+	for _, in := range inputs {
+		rows += in.Rows
+	}
 	return lake.Feed{
+		Rows:    rows,
 		Columns: append([]lake.Column{{Name: IndexColumn, Type: number}, {Name: RowColumn, Type: number}}, columns...),
 		Parts:   len(inputs),
 		Open: func(ctx context.Context, part int, columns []int) (lake.FeedReader, error) {

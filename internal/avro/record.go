@@ -28,6 +28,13 @@ func Records(data []byte, each func(r Record) error) error {
 	return err
 }
 
+// Metadata gives what the header of a file in memory says beside its schema.
+func Metadata(data []byte) (map[string]string, error) {
+	f := &File{}
+	err := f.header(data)
+	return f.meta, err
+}
+
 // records reads a block.
 func (f *File) records(in *input, each func(r Record) error) error {
 	count, packed, marker := in.long(), in.bytes(), in.take(len(f.sync))

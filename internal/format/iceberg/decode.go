@@ -71,7 +71,7 @@ func (r *reading) decode(ctx context.Context, files []int) ([]lake.Feed, error) 
 		if opened[n].orc != nil {
 			f.orc = append(f.orc, orc.Input{File: opened[n].orc, Columns: from, Index: index, Filters: r.filters(i)})
 		} else {
-			f.avro = append(f.avro, avro.Input{File: opened[n].avro, Columns: from, Index: index})
+			f.avro = append(f.avro, avro.Input{File: opened[n].avro, Columns: from, Index: index, Rows: r.file(i).records})
 		}
 		f.files, r.shapes[i].fed = append(f.files, i), f
 	}

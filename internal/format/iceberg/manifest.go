@@ -1,9 +1,11 @@
 package iceberg
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"lakeport/internal/avro"
@@ -38,6 +40,9 @@ type manifest struct {
 	partitions []summary
 	firstRowID *int64
 }
+
+// untold is the spec of a manifest in no manifest list: the manifest tells it.
+const untold = -1
 
 // summary bounds the values of one partition field in a manifest.
 type summary struct {
@@ -207,6 +212,15 @@ func readManifestList(data []byte) ([]manifest, error) {
 // readManifest reads the live entries of a manifest; what they leave out they
 // inherit from m (Iceberg, "Sequence Number Inheritance").
 func (m *Metadata) readManifest(data []byte, of manifest) ([]entry, error) {
+	if of.spec == untold {
+		told, err := avro.Metadata(data)
+		if err != nil {
+			return nil, err
+		}
+		if of.spec, err = strconv.Atoi(cmp.Or(told["partition-spec-id"], "0")); err != nil {
+			return nil, fmt.Errorf("its partition-spec-id is %q", told["partition-spec-id"])
+		}
+	}
 	spec := m.spec(of.spec)
 	if spec == nil {
 		return nil, fmt.Errorf("there is no partition spec %d", of.spec)

@@ -41,7 +41,7 @@ func (t *Table) manifests(ctx context.Context, s *Snapshot) ([]manifest, error) 
 	if s.ManifestList == "" {
 		list := make([]manifest, len(s.Manifests))
 		for i, path := range s.Manifests {
-			list[i] = manifest{path: path, spec: t.meta.DefaultSpec, counts: [3]int64{-1, -1, -1}, snapshot: int64(s.ID)}
+			list[i] = manifest{path: path, spec: untold, counts: [3]int64{-1, -1, -1}, snapshot: int64(s.ID)}
 		}
 		return list, nil
 	}
