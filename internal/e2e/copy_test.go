@@ -273,7 +273,8 @@ func TestCopyBelongsToTheTransaction(t *testing.T) {
 	}
 }
 
-func TestCopyReadsManifests(t *testing.T) {
+// What a COPY needs beside the files, and formats of text without delimiters.
+func TestCopyReadsManifestsAndPaths(t *testing.T) {
 	t.Parallel()
 	c := newCopier(t)
 	c.put(partner, "shelf", "in/a", []byte("1|x\n"))
@@ -289,6 +290,20 @@ func TestCopyReadsManifests(t *testing.T) {
 	c.expect("COPY k FROM 's3://shelf/m2' "+chain+" MANIFEST", "s3://shelf/gone is mandatory and not there")
 	c.expect("COPY k FROM 's3://shelf/m3' "+chain+" MANIFEST", "none of the files of the manifest")
 	c.expect("COPY k FROM 's3://shelf/in/a' "+chain+" MANIFEST", "is not what COPY reads")
+	c.put(partner, "shelf", "json/a", []byte(`{"a": 1, "b": "x", "n": {"b": "y"}} {"a": "z"}`))
+	c.put(partner, "shelf", "paths", []byte(`{"jsonpaths": ["$.a", "$.n.b"]}`))
+	c.do("TRUNCATE k")
+	c.expect("COPY k FROM 's3://shelf/json/' "+chain+" JSON 'auto' MAXERROR 2", "1 record(s) could not be loaded")
+	c.expect("COPY k FROM 's3://shelf/json/' "+chain+" JSON 's3://shelf/paths' MAXERROR 2", "1 record(s) could not be loaded")
+	if got := c.rows("SELECT * FROM k ORDER BY b"); got != "1|x\n1|y" {
+		t.Errorf("of JSON: %s", got)
+	}
+	if got := c.rows("SELECT line_number, colname, raw_field_value FROM stl_load_errors WHERE query = pg_last_copy_id()"); got != "1|a|z" {
+		t.Errorf("the error is %s", got)
+	}
+	c.expect("COPY k (a) FROM 's3://shelf/json/' "+chain+" JSON 's3://shelf/paths'", "JSONPath size: 2, Number of columns in table or column list: 1")
+	c.put(partner, "shelf", "fixed", []byte("1 one  \n22two"))
+	c.expect("COPY k FROM 's3://shelf/fixed' "+chain+" FIXEDWIDTH 'a:2,b:5'", "2 record(s) loaded")
 	c.expect("COPY k FROM 's3://shelf/nothing' "+chain, "The specified S3 prefix 'nothing' does not exist")
 }
 

@@ -269,6 +269,13 @@ func (c *session) rehearseCopy(ctx context.Context, st *syntax.Copy, text string
 		return err
 	}
 	storage := c.catalogs().StorageOf(who)
+	if uri := cp.Needs(); uri != "" {
+		bucket, key, err := blob.Parse(uri)
+		if err != nil {
+			return err
+		}
+		storage.See("s3:GetObject", bucket, key, nil)
+	}
 	objects, err := cp.Objects(ctx, storage.Objects())
 	if err != nil {
 		return storage.ExplainS3(ctx, err)

@@ -83,6 +83,9 @@ func (c *session) copyObjects(ctx context.Context, st *syntax.Copy, text string,
 	}
 	c.pg.lastCopy, c.pg.copied = c.srv.loads.next(), 0
 	storage := c.catalogs().StorageOf(who)
+	if err := cp.Ready(ctx, storage.Objects()); err != nil {
+		return storage.ExplainS3(ctx, err)
+	}
 	objects, err := cp.Objects(ctx, storage.Objects())
 	if err != nil {
 		return storage.ExplainS3(ctx, err)
@@ -90,10 +93,10 @@ func (c *session) copyObjects(ctx context.Context, st *syntax.Copy, text string,
 	var loaded, bad int64
 	switch {
 	case len(objects) == 0:
-	case cp.Format == transfer.Delimited:
-		loaded, bad, err = c.copyText(ctx, cp, l, storage, objects)
-	default:
+	case cp.Format.Columnar():
 		loaded, err = c.copyColumnar(ctx, cp, l, storage, objects)
+	default:
+		loaded, bad, err = c.copyText(ctx, cp, l, storage, objects)
 	}
 	if err != nil {
 		return err
@@ -106,7 +109,7 @@ func (c *session) copyObjects(ctx context.Context, st *syntax.Copy, text string,
 	return ok(w, "COPY")
 }
 
-// copyText loads delimited text.
+// copyText loads delimited text, fixed widths and JSON.
 func (c *session) copyText(ctx context.Context, cp *transfer.Copy, l load, storage *catalog.Storage, objects []lake.Object) (loaded, bad int64, err error) {
 	targets := make([]transfer.Target, len(l.columns))
 	names := make([]string, len(l.columns))
@@ -135,6 +138,9 @@ func (c *session) copyText(ctx context.Context, cp *transfer.Copy, l load, stora
 	}
 	errs, files := loading.Told()
 	entry := loadEntry{query: c.pg.lastCopy, user: c.user, session: c.id, table: l.into.name, tableID: c.tableOID(l.into.name.database, l.into.name.table), format: "Text", errors: errs}
+	if cp.Format == transfer.JSON {
+		entry.format = "JSON"
+	}
 	if err == nil {
 		entry.files = files
 	}

@@ -21,6 +21,12 @@ type Copy struct {
 	// Most is how many bad rows make the load fail: at least 1, or 0 for any.
 	Most   int
 	NoLoad bool
+
+	widths     []int  // of FixedWidth's columns, in characters
+	pathsAt    string // URI of the JSONPaths file; "": members are known by name
+	paths      []jsonPath
+	ignoreCase bool // of members' names
+
 	conversion
 	placed map[string]int // where the options stand in the text
 }
@@ -42,8 +48,10 @@ const loadErrors = 100000
 var (
 	columnarAllows = words(`ACCEPTINVCHARS FILLRECORD IAM_ROLE CREDENTIALS ACCESS_KEY_ID SECRET_ACCESS_KEY SESSION_TOKEN STATUPDATE MANIFEST EXPLICIT_IDS
 		SERIALIZETOJSON PARQUET ORC REGION`)
-	csvForbids  = words("FIXEDWIDTH REMOVEQUOTES ESCAPE")
-	textForbids = words("QUOTE")
+	csvForbids   = words("FIXEDWIDTH REMOVEQUOTES ESCAPE")
+	textForbids  = words("QUOTE")
+	jsonForbids  = words("DELIMITER QUOTE ESCAPE FILLRECORD IGNOREBLANKLINES NULL REMOVEQUOTES")
+	fixedForbids = words("DELIMITER QUOTE ESCAPE REMOVEQUOTES")
 )
 
 func words(list string) map[string]bool {
@@ -55,7 +63,7 @@ func words(list string) map[string]bool {
 }
 
 // notBuilt are options of COPY that are refused by name.
-var notBuilt = words("AVRO JSON FIXEDWIDTH SHAPEFILE LZOP ENCRYPTED MASTER_SYMMETRIC_KEY EXPLICIT_IDS SERIALIZETOJSON")
+var notBuilt = words("AVRO SHAPEFILE LZOP ENCRYPTED MASTER_SYMMETRIC_KEY EXPLICIT_IDS SERIALIZETOJSON")
 
 // ReadCopy checks the options of a COPY. It asks nobody anything.
 func ReadCopy(st *syntax.Copy, text string) (*Copy, error) {
@@ -78,6 +86,10 @@ func ReadCopy(st *syntax.Copy, text string) (*Copy, error) {
 			c.Format = Parquet
 		case "ORC":
 			c.Format = ORC
+		case "JSON":
+			c.Format = JSON
+		case "FIXEDWIDTH":
+			c.Format = FixedWidth
 		}
 	}
 	for _, o := range st.Options {
@@ -103,13 +115,17 @@ func (c *Copy) legal(o syntax.TransferOption, format *syntax.TransferOption) *sq
 	switch {
 	case format == nil:
 		wrong = textForbids[o.Name]
-	case c.Format != Delimited:
+	case c.Format.Columnar():
 		name, wrong = format.Name, !columnarAllows[o.Name]
+	case c.Format == JSON:
+		name, wrong = "JSON", jsonForbids[o.Name]
+	case c.Format == FixedWidth:
+		name, wrong = "FIXEDWIDTH", fixedForbids[o.Name]
 	case format.Name == "CSV":
 		name, wrong = "CSV", csvForbids[o.Name]
 	}
 	switch {
-	case wrong && c.Format != Delimited:
+	case wrong && c.Format.Columnar():
 		return sqlerr.New(sqlerr.Invalid, "%s argument is not supported for %s based COPY", o.Name, name)
 	case wrong:
 		return sqlerr.New(sqlerr.Invalid, "%s is not supported for COPY of %s", o.Name, name)
@@ -117,7 +133,7 @@ func (c *Copy) legal(o syntax.TransferOption, format *syntax.TransferOption) *sq
 		return sqlerr.New(sqlerr.Invalid, "%s is not an option of COPY from S3", o.Name)
 	case notBuilt[o.Name]:
 		return sqlerr.New(sqlerr.Unsupported, "COPY with %s is not built yet", o.Name)
-	case c.Format != Delimited && (o.Name == "FILLRECORD" || o.Name == "ACCEPTINVCHARS"):
+	case c.Format.Columnar() && (o.Name == "FILLRECORD" || o.Name == "ACCEPTINVCHARS"):
 		return sqlerr.New(sqlerr.Unsupported, "%s with %s is not built yet", o.Name, name)
 	}
 	return nil
@@ -130,6 +146,12 @@ func (c *Copy) read(o syntax.TransferOption) *sqlerr.Error {
 		value = o.Value.Value
 	}
 	switch o.Name {
+	case "JSON":
+		return c.readJSON(value)
+	case "FIXEDWIDTH":
+		widths, err := readWidths(value)
+		c.widths = widths
+		return err
 	case "MANIFEST":
 		c.Manifest = true
 	case "REGION":
@@ -203,6 +225,23 @@ func (c *Copy) read(o syntax.TransferOption) *sqlerr.Error {
 			return sqlerr.New(sqlerr.Invalid, "%s cannot stand beside %s", o.Name, c.Packed)
 		}
 		c.Packed = o.Name
+	}
+	return nil
+}
+
+// readJSON reads the argument of JSON: how members become columns.
+func (c *Copy) readJSON(value string) *sqlerr.Error {
+	scheme, _, _ := strings.Cut(value, "://")
+	switch {
+	case value == "", strings.EqualFold(value, "auto"):
+	case strings.EqualFold(value, "auto ignorecase"):
+		c.ignoreCase = true
+	case strings.EqualFold(value, "noshred"):
+		return sqlerr.New(sqlerr.Unsupported, "COPY with JSON 'noshred' is not built yet: it fills a column of type SUPER")
+	case strings.EqualFold(scheme, "s3"):
+		c.pathsAt = value
+	default:
+		return sqlerr.New(sqlerr.Invalid, "JSON is 'auto', 'auto ignorecase', 'noshred' or the s3://bucket/key of a JSONPaths file, not %q", value)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package transfer
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +55,7 @@ func load(t testing.TB, c *Copy, in string, columns ...string) string {
 	for i := range targets {
 		r.at = append(r.at, i)
 	}
-	rows, err := delimited.NewReader(strings.NewReader(in), c.Text)
+	rows, err := c.reader(strings.NewReader(in), targets)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +135,10 @@ func TestCopyConvertsText(t *testing.T) {
 		{"CSV", "int4 varchar", "1,\"a\"\"\nb\"\n", "[1|a\"\nb]"},
 		{"CSV QUOTE '%' DELIMITER '\\t' IGNOREHEADER 1", "int4 varchar", "x\ty\n1\t%a\t%\n", "[1|a\t]"},
 		{"IGNOREBLANKLINES", "int4 varchar", "1|a\n\n2|b\n", "[1|a][2|b]"},
+		{"FIXEDWIDTH 'a:3,b:5,c:6'", "int4 varchar int4", "1  ab   7\n22 éé c 12    \n3  x\n4  abcde    1x\n5  abcde1     x\n", "[1|ab   |7]!1204:1:String length exceeds DDL length" +
+			"!1214:1:Delimiter not found!1207:2:Invalid digit, Value 'x', Pos 1, Type: Integer!1202:-1:Extra column(s) found"},
+		{"FIXEDWIDTH 'a:3,b:3' TRIMBLANKS FILLRECORD", "int4 varchar", "\\N aé \r\n2\n", "[∅|aé][2|]"},
+		{"FIXEDWIDTH 'a:2,b:2' NULL AS 'x' IGNOREHEADER 1 IGNOREBLANKLINES", "int4 varchar", "head\n\nx x \n1 2\n", "[∅|∅][1|2]"},
 	} {
 		cp, err := readCopy(t, "IAM_ROLE 'x' "+c.options)
 		if err != nil {
@@ -146,29 +151,103 @@ func TestCopyConvertsText(t *testing.T) {
 	}
 }
 
+// Database Developer Guide, "COPY from JSON format".
+func TestCopyReadsJSON(t *testing.T) {
+	for _, c := range []struct{ options, paths, columns, in, want string }{
+		{"JSON 'auto'", "", "int4 varchar bool", `{"c0":1,"c1":"a","c2":true} {"c2": null, "c1": "", "more": [1, {"c0": 5}]}` + "\n" + `{}{"c0":" ","c0":"2"}`,
+			"[1|a|t][∅||∅][∅|∅|∅][2|∅|∅]"},
+		{"JSON", "", "int4 varchar", `{"C0":1,"c1":"x"}`, "[∅|x]"},
+		{"JSON AS 'auto ignorecase'", "", "int4 varchar", `{"C0":1,"c1":"x"}`, "[1|x]"},
+		{"JSON 'auto'", "", "varchar", "\ufeff" + `{"c0":"\u00e9\n\"\/"} {"c0":"\ud83d\ude00"} {"\u0063\u0030":"k"}`, "[é\n\"/][😀][k]"},
+		{"JSON 'auto'", "", "varchar", `{"c0":"\ud83d"} {"c0":"` + "\xff" + `"}`, "!1220:0:String contains invalid or unsupported UTF8 codepoints. Bad UTF8 hex sequence: ed (error 4)" +
+			"!1220:0:String contains invalid or unsupported UTF8 codepoints. Bad UTF8 hex sequence: ff (error 1)"},
+		{"JSON 'auto' ACCEPTINVCHARS", "", "varchar", `{"c0":"\ud83d"} {"c0":"a` + "\xff" + `"}`, "[???][a?]"},
+		{"JSON 'auto'", "", "varchar varchar", `{"c0":{"a":1},"c1":[ 1 ]}`, `!1204:0:String length exceeds DDL length`},
+		{"JSON 'auto' TRUNCATECOLUMNS", "", "varchar varchar", `{"c0":{"a":1},"c1":[ 1 ]}`, `[{"a":|[ 1 ]]`},
+		{"JSON 'auto'", "", "int4! numeric", `{"c1":1.239} {"c0":"x"} {"c0":1.5} {"c0":3,"c1":1e2}`,
+			"!1213:0:Missing data for not-null field!1207:0:Invalid digit, Value 'x', Pos 0, Type: Integer!1207:0:Invalid digit, Value '.', Pos 1, Type: Integer[3|100.00]"},
+		{"JSON 'auto'", "", "int4", `{"c0":1}, {"c0":2}` + "\n" + `{"c0":3 "x":}` + "\n[{}]\n" + `{"c0":4} {"c0":"}`,
+			"[1]!1216:0:Invalid JSON: a row is an object or an array!1216:0:Invalid JSON at byte 9: invalid character '\"' after object key:value pair" +
+				"!1216:0:Invalid JSON: an array needs a JSONPaths file[4]!1216:0:Invalid JSON: the text ends inside a value"},
+		{"JSON 'auto' IGNOREHEADER 2", "", "int4", "{\n}\n" + `{"c0":1}`, "[1]"},
+		{"JSON 's3://b/p'", `{"jsonpaths": ["$['id']", "$['n']['first']", "$['tags'][1]"]}`, "int4 varchar varchar",
+			`{"id":7,"n":{"first":"x"},"tags":["a","b"]} {"n":null,"tags":[1,2]} {"id":1,"n":3,"tags":[1,2]} {"id":1,"tags":["a"]} {"id":1}`,
+			"[7|x|b][∅|∅|2]!1216:1:Invalid JSONPath format: Member is not an object.!1216:2:Invalid JSONPath format: Not an array or index out of range.[1|∅|∅]"},
+		{"JSON 's3://b/p'", `{"jsonpaths": ["$[1]", "$[0].a"]}`, "int4 varchar", `[{"a":"x"}, 5]` + "\n" + `[{},null] 3`, "[5|x][∅|∅]!1216:0:Invalid JSON: a row is an object or an array"},
+	} {
+		cp, err := readCopy(t, "IAM_ROLE 'x' "+c.options)
+		if err == nil && c.paths != "" {
+			cp.paths, err = readPaths("s3://b/p", []byte(c.paths))
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.options, err)
+			continue
+		}
+		if got := load(t, cp, c.in, strings.Fields(c.columns)...); got != c.want {
+			t.Errorf("%s: %s: %q\ngot  %s\nwant %s", c.options, c.columns, c.in, got, c.want)
+		}
+	}
+	for body, want := range map[string]string{
+		`{"jsonpaths": ["$.a.b[0]", "$.c"]}`: "",
+		`{"jsonpaths": ["$['a'].b"]}`:        "do not mix",
+		`{"jsonpaths": ["a"]}`:               "a path begins with $",
+		`{"jsonpaths": ["$.a", ""]}`:         "an empty path 2",
+		`{"jsonpaths": ["$.a", null]}`:       "an empty path 2",
+		`{"jsonpaths": ["$.*"]}`:             "is no name of a member",
+		`{"jsonpaths": ["$[-1]"]}`:           "is no index of an array",
+		`{"jsonpaths": ["$['a]"]}`:           "is no name of a member in brackets",
+		`{"jsonpaths": ["$a"]}`:              "expected . or [",
+		`{"jsonpaths": [5]}`:                 "is not what COPY reads",
+		`{"paths": ["$.a"]}`:                 "has no paths",
+		`{"jsonpaths": ["$.a"]} x`:           "is not what COPY reads",
+	} {
+		_, err := readPaths("s3://b/p", []byte(body))
+		if got := fmt.Sprint(err); (err == nil) != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: got %v, want %q", body, err, want)
+		}
+	}
+}
+
+// Whatever the text, rows come from it or faults, and whole values give rows.
+func FuzzJSONRows(f *testing.F) {
+	f.Add([]byte(`{"c0":"a\ud83d\ude00","c1":[1,{"b":null}]} x {"c0":`+"\n[1"), `{"jsonpaths": ["$['c0']", "$.c1[1].b"]}`)
+	f.Fuzz(func(t *testing.T, in []byte, paths string) {
+		c := &Copy{Format: JSON, Most: 1}
+		load(t, c, string(in), "varchar", "int4")
+		var err error
+		if c.paths, err = readPaths("s3://b/p", []byte(paths)); err == nil {
+			load(t, c, string(in), slices.Repeat([]string{"varchar"}, len(c.paths))...)
+		}
+	})
+}
+
 // Database Developer Guide, "COPY parameter reference".
 func TestCopyRefusesOptions(t *testing.T) {
 	for options, want := range map[string]string{
-		"CSV ^ESCAPE":                  "ESCAPE is not supported for COPY of CSV",
-		"CSV ^REMOVEQUOTES":            "REMOVEQUOTES is not supported for COPY of CSV",
-		"^QUOTE '%'":                   "QUOTE is not supported for COPY of delimited text",
-		"PARQUET ^MAXERROR 3":          "MAXERROR argument is not supported for PARQUET based COPY",
-		"^GZIP ORC":                    "GZIP argument is not supported for ORC based COPY",
-		"^JSON 'auto'":                 "COPY with JSON is not built yet",
-		"^AVRO 'auto'":                 "COPY with AVRO is not built yet",
-		"^FIXEDWIDTH 'a:1'":            "COPY with FIXEDWIDTH is not built yet",
-		"^LZOP":                        "COPY with LZOP is not built yet",
-		"ENCODING ^UTF16":              "COPY with ENCODING UTF16 is not built yet",
-		"GZIP ^ZSTD":                   "ZSTD cannot stand beside GZIP",
-		"MAXERROR 5 ^IGNOREALLERRORS":  "IGNOREALLERRORS cannot stand beside MAXERROR",
-		"MAXERROR ^100001":             "MAXERROR is a number from 0 to 100000",
-		"DELIMITER ^'||'":              "DELIMITER is one ASCII character",
-		"DATEFORMAT ^'YYYY-QQ'":        "'Q' is no part of a format",
-		"TIMEFORMAT ^'AUTO'":           "is no part of a format",
-		"NULL AS ^'\\n'":               "a line feed ends a row",
-		"ACCEPTINVCHARS ^'xx'":         "one ASCII character",
-		"^READRATIO 5":                 "READRATIO is not an option of COPY from S3",
-		"CSV DELIMITER '%' ^QUOTE '%'": "DELIMITER and QUOTE are the same character",
+		"CSV ^ESCAPE":                     "ESCAPE is not supported for COPY of CSV",
+		"CSV ^REMOVEQUOTES":               "REMOVEQUOTES is not supported for COPY of CSV",
+		"^QUOTE '%'":                      "QUOTE is not supported for COPY of delimited text",
+		"PARQUET ^MAXERROR 3":             "MAXERROR argument is not supported for PARQUET based COPY",
+		"^GZIP ORC":                       "GZIP argument is not supported for ORC based COPY",
+		"JSON ^'noshred'":                 "COPY with JSON 'noshred' is not built yet",
+		"JSON ^'automatic'":               "JSON is 'auto', 'auto ignorecase', 'noshred' or the s3://bucket/key of a JSONPaths file",
+		"JSON ^ESCAPE":                    "ESCAPE is not supported for COPY of JSON",
+		"FIXEDWIDTH 'a:1' ^DELIMITER '|'": "DELIMITER is not supported for COPY of FIXEDWIDTH",
+		"^AVRO 'auto'":                    "COPY with AVRO is not built yet",
+		"FIXEDWIDTH ^'a:1,b'":             "\"b\" is not a label and a width",
+		"FIXEDWIDTH ^'a:0'":               "\"a:0\" is not a label and a width",
+		"^LZOP":                           "COPY with LZOP is not built yet",
+		"ENCODING ^UTF16":                 "COPY with ENCODING UTF16 is not built yet",
+		"GZIP ^ZSTD":                      "ZSTD cannot stand beside GZIP",
+		"MAXERROR 5 ^IGNOREALLERRORS":     "IGNOREALLERRORS cannot stand beside MAXERROR",
+		"MAXERROR ^100001":                "MAXERROR is a number from 0 to 100000",
+		"DELIMITER ^'||'":                 "DELIMITER is one ASCII character",
+		"DATEFORMAT ^'YYYY-QQ'":           "'Q' is no part of a format",
+		"TIMEFORMAT ^'AUTO'":              "is no part of a format",
+		"NULL AS ^'\\n'":                  "a line feed ends a row",
+		"ACCEPTINVCHARS ^'xx'":            "one ASCII character",
+		"^READRATIO 5":                    "READRATIO is not an option of COPY from S3",
+		"CSV DELIMITER '%' ^QUOTE '%'":    "DELIMITER and QUOTE are the same character",
 	} {
 		at := strings.IndexByte(options, '^')
 		_, err := readCopy(t, options[:at]+options[at+1:])

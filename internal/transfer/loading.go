@@ -70,6 +70,12 @@ func (c *Copy) Load(client *blob.Client, objects []lake.Object, targets []Target
 			return nil, unreadable(t)
 		}
 	}
+	switch {
+	case c.paths != nil && len(c.paths) != len(targets):
+		return nil, sqlerr.New(sqlerr.Invalid, "Number of jsonpaths and the number of columns should match. JSONPath size: %d, Number of columns in table or column list: %d", len(c.paths), len(targets))
+	case c.Format == FixedWidth && len(c.widths) != len(targets):
+		return nil, sqlerr.New(sqlerr.Invalid, "FIXEDWIDTH gives the widths of %d columns, but %d are filled", len(c.widths), len(targets))
+	}
 	return &Loading{copy: c, client: client, objects: objects, convert: c.converter(targets, zone)}, nil
 }
 
@@ -108,7 +114,7 @@ func (l *Loading) open(ctx context.Context, o lake.Object, wanted []int) (*loadR
 		raw.stop()
 		return nil, corrupt(o, err)
 	}
-	rows, err := delimited.NewReader(in, l.copy.Text)
+	rows, err := l.copy.reader(in, l.convert.targets)
 	if err != nil {
 		stop()
 		raw.stop()
@@ -122,6 +128,22 @@ func (l *Loading) open(ctx context.Context, o lake.Object, wanted []int) (*loadR
 		r.at[c] = i
 	}
 	return r, nil
+}
+
+// rowReader reads a text's rows, io.EOF after the last.
+type rowReader interface {
+	Next() (*delimited.Row, error)
+}
+
+// reader splits a text as its format says.
+func (c *Copy) reader(in io.Reader, targets []Target) (rowReader, error) {
+	switch c.Format {
+	case JSON:
+		return c.jsonReader(in, targets), nil
+	case FixedWidth:
+		return c.fixedReader(in)
+	}
+	return delimited.NewReader(in, c.Text)
 }
 
 // unpack undoes the compression that an option names.
@@ -147,7 +169,7 @@ func unpack(packed string, in io.Reader) (out io.Reader, stop func(), err error)
 type loadRows struct {
 	l      *Loading
 	object lake.Object
-	in     *delimited.Reader
+	in     rowReader
 	close  func()
 	at     []int       // by target: the vector that takes it, -1: none
 	blocks [][]byte    // text of the chunk's rows
@@ -270,8 +292,11 @@ func scratch(t lake.Type) lake.Vector {
 
 // rowFault gives the code of a row that cannot be split.
 func rowFault(f *delimited.Fault) *fault {
-	if f.Reason == delimited.TooLong {
+	switch {
+	case f.Reason == delimited.TooLong:
 		return &fault{codeLine, 0, "Input row exceeds 4 MB"}
+	case strings.HasPrefix(f.Reason, invalidText):
+		return &fault{codeLine, 0, f.Reason}
 	}
 	return &fault{codeDelimiter, 0, f.Reason}
 }
@@ -403,7 +428,7 @@ func (c *Copy) listed(ctx context.Context, client *blob.Client) ([]lake.Object, 
 		if err != nil {
 			return nil, err
 		}
-		if c.Format != Delimited {
+		if c.Format.Columnar() {
 			if e.Meta == nil || e.Meta.ContentLength == nil {
 				return nil, sqlerr.New(sqlerr.Invalid, "the manifest gives no meta.content_length for %s, which %s files need", e.URL, strings.ToUpper(string(c.Format)))
 			}

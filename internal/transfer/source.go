@@ -36,6 +36,15 @@ const (
 	Delimited Format = "csv"
 )
 
+// Formats of text that only COPY reads.
+const (
+	JSON       Format = "json"
+	FixedWidth Format = "fixedwidth"
+)
+
+// Columnar tells formats whose columns have names and types of their own.
+func (f Format) Columnar() bool { return f == Parquet || f == ORC }
+
 // Files says what a Source reads.
 type Files struct {
 	Store   *blob.Store
