@@ -193,6 +193,10 @@ func (o Options) settings() []string {
 		"SET GLOBAL autoload_known_extensions = false",
 		"SET GLOBAL allow_community_extensions = false",
 		"SET GLOBAL allow_persistent_secrets = false",
+		// What one thread frees of another's memory goes back to the system only
+		// while that one works, unless a thread sees to it: up to as much again
+		// as the limit would stay.
+		"SET GLOBAL allocator_background_threads = true",
 	}
 	if o.Threads > 0 {
 		list = append(list, "SET GLOBAL threads = "+strconv.Itoa(o.Threads))

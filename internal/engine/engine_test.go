@@ -164,3 +164,11 @@ func rerun(t *testing.T, env string) string {
 	}
 	return string(out)
 }
+
+// Memory that one thread frees of another's goes back to the system by a thread
+// of the allocator's own: bench/README.md tells what stays without it.
+func TestFreedMemoryGoesBack(t *testing.T) {
+	if got := grid(t, connect(t, openDB(t, Options{})), "SELECT CAST(current_setting('allocator_background_threads') AS VARCHAR)"); !strings.Contains(got, "true") {
+		t.Errorf("the allocator's thread is %v", got)
+	}
+}

@@ -258,7 +258,7 @@ func (l *loading) objects(ctx context.Context, p loadPart) ([]lake.Object, error
 	for _, file := range p.Files {
 		patterns = append(patterns, file.Value)
 		found, err := l.storage.Objects().Glob(ctx, file.Value)
-		if err != nil {
+		if err != nil && !transfer.Missing(err) {
 			return nil, err
 		}
 		for _, o := range found {
@@ -270,7 +270,7 @@ func (l *loading) objects(ctx context.Context, p loadPart) ([]lake.Object, error
 	}
 	if len(list) == 0 {
 		return nil, sqlerr.New(sqlerr.NotFound, "No files were found matching the pattern(s) or path(s): '%s'. You should check whether there are files under the path, and make sure the process has the permission to access the path",
-			strings.Join(patterns, ", ")).With(sqlerr.Code{MySQL: 5600, State: "58030"})
+			strings.Join(patterns, ", ")).With(sqlerr.Code{MySQL: 5600, State: "58030"}).WithHint("the files of a directory are s3://bucket/directory/*")
 	}
 	return list, nil
 }

@@ -419,7 +419,7 @@ func (c *Copy) listed(ctx context.Context, client *blob.Client) ([]lake.Object, 
 	var objects []lake.Object
 	for _, e := range m.Entries {
 		o, err := client.Head(ctx, e.URL)
-		if missing(err) {
+		if Missing(err) {
 			if e.Mandatory {
 				return nil, sqlerr.New(sqlerr.NotFound, "Problem reading manifest file - The specified key does not exist: %s is mandatory and not there", e.URL)
 			}
@@ -444,8 +444,8 @@ func (c *Copy) listed(ctx context.Context, client *blob.Client) ([]lake.Object, 
 	return nonempty(objects), nil
 }
 
-// missing tells an object that is not there from one that may not be read.
-func missing(err error) bool {
+// Missing tells an object that is not there from one that may not be read.
+func Missing(err error) bool {
 	var status interface{ HTTPStatusCode() int }
 	return errors.As(err, &status) && status.HTTPStatusCode() == 404
 }

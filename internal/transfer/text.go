@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/bzip2"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -152,6 +153,12 @@ func (r *textRows) Close() error {
 func corrupt(o lake.Object, err error) error {
 	if told := sqlerr.From(err); told.Kind != sqlerr.Internal || strings.Contains(err.Error(), o.URI()) {
 		return err
+	}
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return sqlerr.New(sqlerr.Corrupt, "read %s: its compressed text ends too early: the file is cut off, or not compressed like this", o.URI())
+	case errors.Is(err, gzip.ErrHeader), errors.Is(err, zstd.ErrMagicMismatch), errors.Is(err, zlib.ErrHeader), errors.Is(err, lz4.ErrInvalidFrame):
+		return sqlerr.New(sqlerr.Corrupt, "read %s: it is not compressed like this: %v", o.URI(), err)
 	}
 	return sqlerr.New(sqlerr.Corrupt, "read %s: %v", o.URI(), err)
 }

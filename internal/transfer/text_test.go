@@ -133,3 +133,21 @@ func TestCompressedText(t *testing.T) {
 		}
 	}
 }
+
+func TestBrokenCompressionIsTold(t *testing.T) {
+	for _, c := range []struct{ packed, body, want string }{
+		{"GZIP", "1|a\n", "read s3://b/k: its compressed text ends too early: the file is cut off, or not compressed like this"},
+		{"GZIP", "1|a long enough line\n", "read s3://b/k: it is not compressed like this: gzip: invalid header"},
+		{"ZSTD", "1|a long enough line\n", "read s3://b/k: it is not compressed like this: invalid input: magic number mismatch"},
+		{"BZIP2", "1|a long enough line\n", "read s3://b/k: bzip2 data invalid: bad magic value"},
+	} {
+		in, stop, err := unpack(c.packed, strings.NewReader(c.body))
+		if err == nil {
+			_, err = io.ReadAll(in)
+			stop()
+		}
+		if got := fmt.Sprint(corrupt(lake.Object{Bucket: "b", Key: "k"}, err)); got != c.want {
+			t.Errorf("%s of %q: %s", c.packed, c.body, got)
+		}
+	}
+}
