@@ -8,7 +8,7 @@
 #   ./test.sh parts      fetch the real servers that tests and demo start
 #   ./test.sh interop    slow tests against other engines, which it installs
 #   ./test.sh soak 30    pipes through so many stops; LAKEPORT_SOAK_SEED repeats one
-#   ./test.sh memory 5   how much memory loads of so many GB take; five times as much disk
+#   ./test.sh memory 5   how much memory loads of so many GB take; six times as much disk
 #   ./test.sh fuzz 60s   every fuzz target for this long each
 set -euo pipefail
 cd "$(dirname "$0")"

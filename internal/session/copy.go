@@ -106,7 +106,7 @@ func (c *session) copyObjects(ctx context.Context, st *syntax.Copy, text string,
 	if bad > 0 {
 		c.warn("Info", fmt.Sprintf("Load into table '%s' completed, %d record(s) could not be loaded.  Check 'stl_load_errors' system table for details.", l.into.name.table, bad), 0)
 	}
-	return ok(w, "COPY")
+	return w.Done(wire.Done{Tag: "COPY", Affected: -1}) // the notice has the number
 }
 
 // copyText loads delimited text, fixed widths and JSON.

@@ -72,7 +72,7 @@ func (c *Copy) converter(targets []Target, zone *time.Location) *converter {
 // readable tells whether COPY of text fills columns of a type.
 func readable(t lake.Type) bool {
 	switch t.Kind {
-	case lake.Boolean, lake.TinyInt, lake.SmallInt, lake.Integer, lake.BigInt, lake.Float, lake.Double, lake.Decimal, lake.Varchar, lake.Date, lake.Timestamp, lake.TimestampTZ:
+	case lake.Boolean, lake.TinyInt, lake.SmallInt, lake.Integer, lake.BigInt, lake.Float, lake.Double, lake.Decimal, lake.Varchar, lake.Date, lake.Time, lake.Timestamp, lake.TimestampTZ:
 		return true
 	}
 	return false
@@ -140,6 +140,9 @@ func (k *converter) put(v *lake.Vector, i int, t *Target, f delimited.Field, kee
 	case []int64:
 		if t.Type.Kind == lake.Timestamp || t.Type.Kind == lake.TimestampTZ {
 			return k.putTime(v, i, t, text)
+		}
+		if t.Type.Kind == lake.Time {
+			return putClock(v, i, text)
 		}
 		n, bad := k.whole(t, v, text, math.MinInt64, math.MaxInt64, "Long")
 		data[i] = n
@@ -397,6 +400,21 @@ func (k *converter) putTime(v *lake.Vector, i int, t *Target, text []byte) *faul
 		shown = "YYYY-MM-DD HH24:MI:SS"
 	}
 	return &fault{codeTimestamp, 0, "Invalid timestamp format or value [" + shown + "]"}
+}
+
+// clocks are the forms of a time of day.
+var clocks = [][]string{splitPattern("HH:MI:SS"), splitPattern("HH:MI"), splitPattern("HH12:MI:SS AM"), splitPattern("HH12:MI AM")}
+
+// putClock reads a time of day. Assumed: its forms, and the words of its fault;
+// the reference tells of DATE and TIMESTAMP only.
+func putClock(v *lake.Vector, i int, text []byte) *fault {
+	for _, parts := range clocks {
+		if m, ok := byPattern(text, parts, false); ok {
+			v.Data.([]int64)[i] = int64((m.hour*60+m.minute)*60+m.second)*1e6 + int64(m.micros)
+			return nil
+		}
+	}
+	return &fault{codeTimestamp, 0, "Invalid time format or value [HH24:MI:SS]"}
 }
 
 // micros reads a timestamp. Without a format of its own a value may be a date

@@ -28,7 +28,7 @@ func readCopy(t testing.TB, options string) (*Copy, error) {
 var kinds = map[string]lake.Type{
 	"int2": {Kind: lake.SmallInt}, "int4": {Kind: lake.Integer}, "int8": {Kind: lake.BigInt}, "bool": {Kind: lake.Boolean}, "float8": {Kind: lake.Double},
 	"numeric": {Kind: lake.Decimal, Width: 8, Scale: 2}, "wide": {Kind: lake.Decimal, Width: 38, Scale: 0}, "varchar": {Kind: lake.Varchar}, "char": {Kind: lake.Varchar},
-	"date": {Kind: lake.Date}, "timestamp": {Kind: lake.Timestamp}, "timestamptz": {Kind: lake.TimestampTZ},
+	"date": {Kind: lake.Date}, "timestamp": {Kind: lake.Timestamp}, "timestamptz": {Kind: lake.TimestampTZ}, "time": {Kind: lake.Time},
 }
 
 // load gives the rows of text as [a|b] with ∅ for NULL, and bad ones as
@@ -130,6 +130,7 @@ func TestCopyConvertsText(t *testing.T) {
 		{"TIMEFORMAT 'epochmillisecs'", "timestamp", "1500\n", "[1970-01-01 00:00:01.5]"},
 		{"TIMEFORMAT 'auto'", "timestamp timestamptz", "2019-02-11T05:09:12.195Z|17 Dec 07:37:16 1997 PST\n", "[2019-02-11 05:09:12.195|1997-12-17 15:37:16+00]"},
 		{"", "timestamptz", "2024-01-02 03:04:05+02\n2024-01-02 03:04:05\n", "[2024-01-02 01:04:05+00][2024-01-02 03:04:05+00]"},
+		{"", "time", "23:59:59.5\n 7:05\n01:02:03 pm\n24:00:00\nx\n", "[23:59:59.5][07:05:00][13:02:03]!1206:0:Invalid time format or value [HH24:MI:SS]!1206:0:Invalid time format or value [HH24:MI:SS]"},
 		{"DELIMITER ',' REMOVEQUOTES", "int4 varchar", "1,\"a,b\"\n2,'x\n", "[1|a,b]!1214:1:Delimited value missing end quote"},
 		{"ESCAPE", "varchar", "a\\|b\n\\\\N\n", "[a|b][∅]"},
 		{"CSV", "int4 varchar", "1,\"a\"\"\nb\"\n", "[1|a\"\nb]"},

@@ -276,7 +276,7 @@ func scratch(t lake.Type) lake.Vector {
 		v.Data = make([]int16, 1)
 	case lake.Integer, lake.Date:
 		v.Data = make([]int32, 1)
-	case lake.BigInt, lake.Timestamp, lake.TimestampTZ:
+	case lake.BigInt, lake.Time, lake.Timestamp, lake.TimestampTZ:
 		v.Data = make([]int64, 1)
 	case lake.Float:
 		v.Data = make([]float32, 1)

@@ -207,7 +207,7 @@ type Cursor interface {
 // Done is how one statement ended.
 type Done struct {
 	Tag      string // the statement's kind for PostgreSQL's CommandComplete: "SELECT", "INSERT", "CREATE TABLE"
-	Affected int64  // rows changed; for PostgreSQL also rows returned
+	Affected int64  // rows changed; for PostgreSQL also rows returned, below 0: the tag stands without a number
 	Warnings int
 	Info     string // MySQL's OK message: {'label':'insert_…', 'status':'VISIBLE'}
 	More     bool   // a further result follows

@@ -144,7 +144,7 @@ var counted = map[string]string{"SELECT": "", "UPDATE": "", "DELETE": "", "COPY"
 
 func tag(d wire.Done) []byte {
 	t := strings.ToUpper(d.Tag)
-	if before, ok := counted[t]; ok {
+	if before, ok := counted[t]; ok && d.Affected >= 0 {
 		t += " " + before + strconv.FormatInt(d.Affected, 10)
 	}
 	return []byte(t)
