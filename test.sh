@@ -16,6 +16,8 @@ cache=$PWD/.cache
 venv=$cache/venv
 connectorj=8.0.33      # of the tests over the whole server
 newest=26.10.0         # Connector/J of the protocol's own tests
+pgjdbc=42.7.4
+redshiftjdbc=2.1.0.32
 
 root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
@@ -46,6 +48,10 @@ setup() {
   if [ ! -f "$cache/java/mysql-connector-j-$connectorj.jar" ]; then
     mvn -q dependency:copy -Dartifact="com.mysql:mysql-connector-j:$connectorj" -DoutputDirectory="$cache/java"
   fi
+  for jar in "org.postgresql:postgresql:$pgjdbc" "com.amazon.redshift:redshift-jdbc42:$redshiftjdbc"; do
+    name=${jar#*:}
+    [ -f "$cache/java/${name/:/-}.jar" ] || mvn -q dependency:copy -Dartifact="$jar" -DoutputDirectory="$cache/java"
+  done
 }
 
 # parts fetches the real servers that tests and demo start, once: databases as
@@ -152,6 +158,7 @@ fuzz_package() {
 
 mkdir -p "$cache"
 export PATH=$venv/bin:$PATH LAKEPORT_CONNECTORJ=$cache/java/mysql-connector-j-$connectorj.jar
+export LAKEPORT_PGJDBC=$cache/java/postgresql-$pgjdbc.jar LAKEPORT_REDSHIFTJDBC=$cache/java/redshift-jdbc42-$redshiftjdbc.jar
 # The machine's own AWS settings must not reach the tests.
 unset "${!AWS_@}" || true
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=

@@ -39,6 +39,7 @@ type postgres struct {
 	local    map[string]bool   // set by SET LOCAL
 	failed   bool              // a statement of the open transaction failed
 	company  company           // of the statement that runs
+	readOnly bool              // of the open transaction
 	implicit bool              // no BEGIN began the open transaction
 	cursors  map[string]*namedCursor
 	named    map[string]wire.Statement // of PREPARE
@@ -55,7 +56,7 @@ var redshiftDefaults = map[string]string{
 	"server_version": redshiftServer, "server_encoding": "UTF8", "client_encoding": "UTF8", "datestyle": "ISO, MDY", "timezone": "UTC",
 	"integer_datetimes": "on", "standard_conforming_strings": "on", "application_name": "", "session_authorization": "", "is_superuser": "on",
 	"intervalstyle": "postgres", "search_path": `"$user", public`, "statement_timeout": "0", "extra_float_digits": "0", "client_min_messages": "notice",
-	"bytea_output": "hex", "default_transaction_read_only": "off", "transaction_read_only": "off", "default_transaction_isolation": "serializable",
+	"bytea_output": "hex", "default_transaction_read_only": "off", "readonly": "off", "transaction_read_only": "off", "default_transaction_isolation": "serializable",
 	"transaction_isolation": "serializable", "max_index_keys": "32", "max_identifier_length": "127", "query_group": "default", "lock_timeout": "0",
 	"idle_in_transaction_session_timeout": "0", "enable_result_cache_for_session": "on", "enable_case_sensitive_identifier": "off",
 	"wlm_query_slot_count": "1", "describe_field_name_in_uppercase": "off", "json_serialization_enable": "off", "role": "none",
@@ -74,8 +75,11 @@ var constant = map[string]bool{"server_version": true, "server_encoding": true, 
 	"max_identifier_length": true}
 
 func (c *session) setting(name string) string {
-	if name == "session_authorization" {
+	switch name {
+	case "session_authorization":
 		return c.user
+	case "transaction_read_only":
+		return map[bool]string{true: "on", false: "off"}[c.readOnly()]
 	}
 	if v, set := c.pg.settings[name]; set {
 		return v
@@ -206,7 +210,16 @@ func (c *session) change(ctx context.Context, name, value string) error {
 			return bad.WithHint("a backslash in '…' is an ordinary character; write E'…'")
 		}
 		value = "on"
-	case "enable_case_sensitive_identifier":
+	case "transaction_read_only":
+		on, known := truth(value)
+		if !known {
+			return bad
+		}
+		if c.inBlock() {
+			c.pg.readOnly = on
+		}
+		return nil // it is no setting, but what the transaction is
+	case "enable_case_sensitive_identifier", "default_transaction_read_only", "readonly":
 		on, known := truth(value)
 		if !known {
 			return bad

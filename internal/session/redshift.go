@@ -49,7 +49,7 @@ func (c *session) redshift(ctx context.Context, st syntax.Statement, text string
 	case *syntax.ShowSetting:
 		return true, c.showSetting(ctx, st, text, w)
 	case *syntax.SetTransaction:
-		return true, ok(w, "SET")
+		return true, c.setTransaction(ctx, st, w)
 	case *syntax.Discard:
 		if !st.Plans {
 			return true, c.discard(ctx, w)
@@ -104,11 +104,13 @@ func (c *session) redshiftTransaction(ctx context.Context, st syntax.Statement, 
 		}
 		if c.open {
 			c.pg.implicit = false
+			c.pg.readOnly = st.Access == "READ ONLY" || st.Access == "" && c.readsByDefault()
 			return ok(w, "BEGIN")
 		}
 		if err := c.start(ctx); err != nil {
 			return err
 		}
+		c.pg.readOnly = st.Access == "READ ONLY" || st.Access == "" && c.readsByDefault()
 		return ok(w, "BEGIN")
 	case *syntax.Commit:
 		return c.finish(ctx, "COMMIT", st.Chain, w)
@@ -147,7 +149,7 @@ func (c *session) finish(ctx context.Context, verb string, chain bool, w wire.Re
 func (c *session) endTransaction(ctx context.Context, verb string) error {
 	c.dropCursors(ctx, verb == "ROLLBACK")
 	err := c.end(ctx, verb)
-	c.pg.failed, c.pg.implicit = false, false
+	c.pg.failed, c.pg.implicit, c.pg.readOnly = false, false, false
 	if c.pg.before == nil { // nothing was set
 		return err
 	}

@@ -90,6 +90,9 @@ func (c *session) join(ctx context.Context, st syntax.Statement, text string) er
 	case *syntax.Begin, *syntax.Commit, *syntax.Rollback:
 		return nil
 	}
+	if what := changes(st); what != "" && c.readOnly() {
+		return sqlerr.New(sqlerr.Denied, "cannot execute %s in a read-only transaction", what).With(sqlerr.Code{State: "25006"}).WithPos(text, int(st.Start()))
+	}
 	what := c.alone(st)
 	switch {
 	case what != "" && c.pg.implicit:
@@ -106,6 +109,85 @@ func (c *session) join(ctx context.Context, st syntax.Statement, text string) er
 	}
 	c.pg.implicit = true
 	return nil
+}
+
+// readOnly tells whether the transaction of the next statement changes nothing.
+func (c *session) readOnly() bool {
+	if c.open && !c.pg.implicit {
+		return c.pg.readOnly
+	}
+	return c.readsByDefault()
+}
+
+// readsByDefault tells what a transaction is that does not say it.
+func (c *session) readsByDefault() bool {
+	byDefault, _ := truth(c.setting("default_transaction_read_only"))
+	readonly, _ := truth(c.setting("readonly")) // Redshift's JDBC driver sets it
+	return byDefault || readonly
+}
+
+// setTransaction carries out SET TRANSACTION and SET SESSION CHARACTERISTICS.
+// Every transaction is serializable to those that it sees.
+func (c *session) setTransaction(ctx context.Context, st *syntax.SetTransaction, w wire.ResultWriter) error {
+	readOnly := st.Access == "READ ONLY"
+	switch {
+	case st.Access == "":
+	case st.Scope == "SESSION":
+		if err := c.change(ctx, "default_transaction_read_only", map[bool]string{true: "on", false: "off"}[readOnly]); err != nil {
+			return err
+		}
+	case c.inBlock():
+		c.pg.readOnly = readOnly
+	default:
+		c.warn("Warning", "SET TRANSACTION can only be used in transaction blocks", 0)
+	}
+	return ok(w, "SET")
+}
+
+// changes names a statement that a read-only transaction refuses (PostgreSQL
+// manual, "SET TRANSACTION"); "" for others.
+func changes(st syntax.Statement) string {
+	switch st := st.(type) {
+	case *syntax.Insert:
+		return "INSERT"
+	case *syntax.Update:
+		return "UPDATE"
+	case *syntax.Delete:
+		return "DELETE"
+	case *syntax.Merge:
+		return "MERGE"
+	case *syntax.Truncate:
+		return "TRUNCATE TABLE"
+	case *syntax.Copy:
+		return "COPY"
+	case *syntax.CopyStream:
+		if st.In {
+			return "COPY FROM"
+		}
+	case *syntax.CreateTable:
+		if !st.Temporary {
+			return "CREATE TABLE"
+		}
+	case *syntax.DropTable:
+		return "DROP TABLE"
+	case *syntax.AlterTable:
+		return "ALTER TABLE"
+	case *syntax.CreateView, *syntax.AlterView:
+		return "CREATE VIEW"
+	case *syntax.DropView:
+		return "DROP VIEW"
+	case *syntax.CreateDatabase:
+		return "CREATE SCHEMA"
+	case *syntax.DropDatabase:
+		return "DROP SCHEMA"
+	case *syntax.CommentOn:
+		return "COMMENT ON"
+	case *syntax.CreateCatalog, *syntax.AlterCatalog, *syntax.DropCatalog:
+		return "changes of catalogs"
+	case *syntax.CreateRepository, *syntax.DropRepository, *syntax.Backup, *syntax.Restore, *syntax.LoadLabel, *syntax.CreatePipe, *syntax.DropPipe, *syntax.SetPassword:
+		return "this statement"
+	}
+	return ""
 }
 
 // codeActive is active_sql_transaction.

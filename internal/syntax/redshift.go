@@ -266,8 +266,8 @@ func (p *parser) settings(start Pos) Statement {
 	case !p.accept("SET"):
 		return nil
 	}
-	if p.accept("SESSION", "CHARACTERISTICS", "AS", "TRANSACTION") || p.accept("TRANSACTION") {
-		s := &SetTransaction{Pos: start}
+	if session := p.accept("SESSION", "CHARACTERISTICS", "AS", "TRANSACTION"); session || p.accept("TRANSACTION") {
+		s := &SetTransaction{Pos: start, Scope: opt(session, "SESSION")}
 		s.Isolation, s.Access = p.modes()
 		return s
 	}
