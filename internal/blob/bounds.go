@@ -67,3 +67,23 @@ func instant(t time.Time, layout string) (string, bool) {
 	t = t.UTC()
 	return t.Format(layout), t.Year() >= 1 && t.Year() <= 9999
 }
+
+// gregorianStart is 1582-10-15, the first day of the Gregorian calendar, in days
+// after 1970-01-01.
+const gregorianStart = -141427
+
+// beforeGregorian tells whether a column has an earlier day, as far as its lower
+// bound says; timestamps are taken for microseconds.
+func beforeGregorian(columns []lake.Column, c columnMeta) bool {
+	i := lake.FindColumn(columns, c.name)
+	if i < 0 || c.nested {
+		return false
+	}
+	switch kind := columns[i].Type.Kind; {
+	case kind == lake.Date && len(c.low) == 4:
+		return int32(binary.LittleEndian.Uint32(c.low)) < gregorianStart
+	case (kind == lake.Timestamp || kind == lake.TimestampTZ) && len(c.low) == 8:
+		return int64(binary.LittleEndian.Uint64(c.low)) < gregorianStart*24*60*60*1e6
+	}
+	return false
+}

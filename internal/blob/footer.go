@@ -34,6 +34,7 @@ const footerSize = 8
 var (
 	errFooter    = errors.New("not the footer of a Parquet file")
 	errEncrypted = errors.New("the Parquet file is encrypted")
+	errHybrid    = errors.New("the Parquet file has days of the Julian calendar")
 )
 
 // tailSize is how much of a Parquet file's end is read at first. The engine
@@ -78,8 +79,12 @@ func parseFooter(data []byte, size int64, skip skip) (l *layout, columns []lake.
 	t := &thrift{data: data}
 	l = &layout{}
 	names := map[string]int{}
+	hybrid, old := false, false
 	t.fields(func(id int16, kind byte) {
 		switch {
+		case id == 5 && kind == thriftList:
+			hybrid = t.hybridCalendar()
+			return
 		case id == 2 && kind == thriftList:
 			columns = t.schema()
 			return
@@ -90,8 +95,12 @@ func parseFooter(data []byte, size int64, skip skip) (l *layout, columns []lake.
 			t.skip(kind, 0)
 			return
 		}
+		judge := skip.of(columns)
 		for range t.list(thriftStruct) {
-			if g := t.rowGroup(l, names, size, skip.of(columns)); len(g.chunks) > 0 && !t.bad {
+			if g := t.rowGroup(l, names, size, func(c columnMeta) bool {
+				old = old || beforeGregorian(columns, c)
+				return judge(c)
+			}); len(g.chunks) > 0 && !t.bad {
 				l.groups = append(l.groups, g)
 			}
 			if t.bad {
@@ -102,7 +111,34 @@ func parseFooter(data []byte, size int64, skip skip) (l *layout, columns []lake.
 	if t.bad {
 		return nil, nil, errFooter
 	}
+	if err == nil && hybrid && old {
+		err = errHybrid
+	}
 	return l, columns, err
+}
+
+// hybridCalendar reads the metadata of a file's own: whether Spark wrote it with
+// days counted by the Julian calendar before 1582-10-15, as Spark 2 always did
+// (Spark SQL, "Parquet Files", datetimeRebaseModeInRead).
+func (t *thrift) hybridCalendar() (is bool) {
+	for range t.list(thriftStruct) {
+		var key, value string
+		t.fields(func(id int16, kind byte) {
+			switch {
+			case id == 1 && kind == thriftBinary:
+				key = string(t.binary())
+			case id == 2 && kind == thriftBinary:
+				value = string(t.binary())
+			default:
+				t.skip(kind, 0)
+			}
+		})
+		if t.bad {
+			return false
+		}
+		is = is || key == "org.apache.spark.legacyDateTime" || key == "org.apache.spark.version" && strings.HasPrefix(value, "2.")
+	}
+	return is
 }
 
 // rowGroup reads a RowGroup; names are the columns of l met so far.

@@ -239,7 +239,12 @@ func (m *mount) footer(fd int) ([]lake.Column, error) {
 // refusal is the error of a footer that the engine would not explain so well;
 // nil for others.
 func (m *mount) refusal(err error) error {
-	if err != errEncrypted {
+	switch err {
+	case errEncrypted:
+	case errHybrid:
+		return sqlerr.New(sqlerr.Unsupported, "%s has days before 1582-10-15 that Spark counted by the Julian calendar, which lakeport does not read", m.object.URI()).
+			WithHint("have it written anew with spark.sql.parquet.datetimeRebaseModeInWrite = CORRECTED")
+	default:
 		return nil
 	}
 	return sqlerr.New(sqlerr.Unsupported, "%s is encrypted Parquet, which lakeport does not read", m.object.URI()).

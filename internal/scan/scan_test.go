@@ -280,3 +280,39 @@ func TestDescribeTellsTheTypesThatTheEngineReads(t *testing.T) {
 		_ = st.Close()
 	}
 }
+
+// Spark 2, and later ones if told to, count days before 1582-10-15 by another
+// calendar than the engine: a file with such days is refused.
+func TestDaysOfTheJulianCalendarAreRefused(t *testing.T) {
+	l := newLab(t, 1, "FORMAT parquet", "parquet")
+	const refused = "has days before 1582-10-15 that Spark counted by the Julian calendar"
+	for i, c := range []struct{ rows, metadata, want string }{
+		{"DATE '1582-10-14'", "'org.apache.spark.legacyDateTime': ''", refused},
+		{"TIMESTAMPTZ '1582-10-14 23:59:59+00'", "'org.apache.spark.legacyDateTime': ''", refused},
+		{"TIMESTAMP '0001-01-01 00:00:00'", "'org.apache.spark.version': '2.4.8'", refused},
+		{"DATE '1582-10-15'", "'org.apache.spark.legacyDateTime': ''", "1582-10-15"},
+		{"DATE '1500-01-01'", "'org.apache.spark.version': '3.5.9'", "1500-01-01"},
+		{"-999999", "'org.apache.spark.legacyDateTime': ''", "-999999"},
+	} {
+		name := fmt.Sprintf("days-%d.parquet", i)
+		file := filepath.Join(l.dir, name)
+		l.query("COPY (SELECT " + c.rows + " AS d) TO '" + file + "' (FORMAT parquet, KV_METADATA {" + c.metadata + "})")
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.files[name] = data
+		st := l.store.Begin(t.Context())
+		sql, err := scan.Prepare(t.Context(), st, l.client, lake.Scan{Objects: []lake.Object{{Bucket: "b", Key: name, Size: int64(len(data))}}, SQL: reader("read_parquet")})
+		got := ""
+		if err == nil {
+			got = l.query("SELECT d::VARCHAR FROM (" + sql + ")")
+		} else {
+			got = err.Error()
+		}
+		if !strings.Contains(got, c.want) || c.want == refused && !strings.Contains(got, "s3://b/"+name) {
+			t.Errorf("%s, %s: got %s, want %s", c.rows, c.metadata, got, c.want)
+		}
+		_ = st.Close()
+	}
+}
