@@ -157,19 +157,12 @@ func (w *writer) sum(i, end int) int {
 	if !w.is(i+1, "(") || w.match[i+1] >= end || w.is(i-1, ".") {
 		return i
 	}
-	x := arg{i + 2, w.match[i+1]}
-	if w.is(x.from, "DISTINCT", "ALL") {
-		x.from++
-	}
+	x, stop := w.aggregated(i, end)
 	if x.from >= x.to || w.find(x.from, x.to, ",") < x.to || w.pivots() {
 		return i
 	}
-	stop := x.to + 1
-	for w.is(stop, "FILTER", "OVER") && stop+1 < end {
-		if stop++; w.match[stop] > stop {
-			stop = w.match[stop]
-		}
-		stop++
+	if w.is(i, "AVG") && w.average(i, x, stop) {
+		return stop
 	}
 	isSum, convert := w.is(i, "SUM") && x.to-x.from <= maxRepeat, "operand"
 	if isSum {
@@ -191,6 +184,23 @@ func (w *writer) sum(i, end int) int {
 		w.put(stop, ", NULL)")
 	}
 	return stop
+}
+
+// aggregated gives the argument of the aggregate at i, and where it ends with its
+// OVER and FILTER.
+func (w *writer) aggregated(i, end int) (x arg, stop int) {
+	x = arg{i + 2, w.match[i+1]}
+	if w.is(x.from, "DISTINCT", "ALL") {
+		x.from++
+	}
+	stop = x.to + 1
+	for w.is(stop, "FILTER", "OVER") && stop+1 < end {
+		if stop++; w.match[stop] > stop {
+			stop = w.match[stop]
+		}
+		stop++
+	}
+	return x, stop
 }
 
 // maxRepeat bounds the tokens of an argument that is written twice, once for

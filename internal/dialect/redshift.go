@@ -21,6 +21,9 @@ type RedshiftOptions struct {
 	// Headings names unnamed expressions of the outermost select list as
 	// PostgreSQL does: by the function called, else ?column?.
 	Headings bool
+	// Tables and Quotients are those of Options, for the quotients.
+	Tables    []Table
+	Quotients *Quotients
 }
 
 // redshiftSchema holds the macros of Redshift's and PostgreSQL's functions.
@@ -53,7 +56,7 @@ func Redshift(text string, o RedshiftOptions) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	w := &writer{text: text, toks: toks, redshift: &o}
+	w := &writer{text: text, toks: toks, redshift: &o, o: Options{Tables: o.Tables, Quotients: o.Quotients}, chained: -1, quotients: hasQuotients(toks)}
 	if err := w.matchBrackets(); err != nil {
 		return Result{}, err
 	}
@@ -78,6 +81,7 @@ func Redshift(text string, o RedshiftOptions) (Result, error) {
 	if w.err != nil {
 		return Result{}, w.err
 	}
+	w.foretell()
 	w.res.SQL = w.out.String()
 	return w.res, checkNesting(w.res.SQL)
 }
@@ -182,6 +186,11 @@ func (w *writer) findOrders() {
 
 // redshiftItem writes the construct at i and gives the index behind it.
 func (w *writer) redshiftItem(i, end int) int {
+	if w.startsOperand(i) {
+		if n := w.divided(i, end); n > i {
+			return n
+		}
+	}
 	if n := w.textCast(i, end); n > i {
 		return n
 	}
@@ -364,6 +373,10 @@ func (w *writer) redshiftWord(i, end int) int {
 		return i + 2
 	case name == "cast" && w.is(i+1, "("):
 		return w.redshiftCast(i, end)
+	case name == "avg" && w.is(i+1, "("):
+		if n := w.redshiftAverage(i, end); n > i {
+			return n
+		}
 	case w.is(i+1, "("):
 		if n := w.redshiftCall(i, name); n > i {
 			return n
@@ -383,6 +396,15 @@ func (w *writer) redshiftWord(i, end int) int {
 	}
 	w.copied(w.toks[i].Pos, lowerASCII(w.toks[i].Text))
 	return i + 1
+}
+
+// redshiftAverage writes avg(x), whose type hangs on that of x.
+func (w *writer) redshiftAverage(i, end int) int {
+	x, stop := w.aggregated(i, end)
+	if stop > end || x.from >= x.to || !w.average(i, x, stop) {
+		return i
+	}
+	return stop
 }
 
 // bareWords are functions of the session that stand without parentheses.

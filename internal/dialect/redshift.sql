@@ -14,7 +14,6 @@ CREATE MACRO @text(x) AS CASE WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN regexp_
 CREATE MACRO @cut(s, n) AS redshift_cut(s, n);
 CREATE MACRO @char(s, n) AS rtrim(redshift_cut(s, n), ' ');
 CREATE MACRO @bytes(x) AS CASE WHEN typeof(x) = 'BLOB' THEN CAST(x AS BLOB) ELSE encode(CAST(x AS VARCHAR)) END;
-CREATE MACRO @mean(m, x) AS CASE WHEN typeof(x) IN ('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT') THEN trunc(m) ELSE m END;
 
 -- Redshift's own functions.
 CREATE MACRO @nvl2(x, a, b) AS CASE WHEN x IS NOT NULL THEN a ELSE b END;

@@ -66,8 +66,6 @@ func (w *writer) redshiftCall(i int, name string) int {
 		return stop + 1
 	case name == "substring" && len(args) == 1:
 		return w.substringFrom(i)
-	case name == "avg" && len(args) == 1:
-		return w.average(i, args[0])
 	case ignoring[name] && w.is(stop+1, "IGNORE", "RESPECT") && w.is(stop+2, "NULLS"):
 		w.put(i, name+"(")
 		w.inner(i+2, stop)
@@ -160,41 +158,6 @@ func (w *writer) substringFrom(i int) int {
 	}
 	w.put(stop, ")")
 	return stop + 1
-}
-
-// clausesEnd gives the index after FILTER and OVER of the call that ends before
-// i.
-func (w *writer) clausesEnd(i int) int {
-	if w.is(i, "FILTER") && w.is(i+1, "(") {
-		i = w.match[i+1] + 1
-	}
-	if w.is(i, "OVER") && w.is(i+1, "(") {
-		return w.match[i+1] + 1
-	}
-	if w.is(i, "OVER") {
-		return i + 2
-	}
-	return i
-}
-
-// average writes avg(x), which is a whole number for whole numbers ("AVG
-// function"). The greatest x tells their type.
-func (w *writer) average(i int, x arg) int {
-	stop := w.match[i+1]
-	end := w.clausesEnd(stop + 1)
-	w.put(i, redshiftMacro("mean")+"(avg(")
-	w.inner(x.from, x.to)
-	w.put(stop, ")")
-	w.span(stop+1, end)
-	if w.is(x.from, "DISTINCT", "ALL") {
-		x.from++
-	}
-	w.put(end-1, ", max(")
-	w.inner(x.from, x.to)
-	w.put(stop, ")")
-	w.span(stop+1, end)
-	w.put(end-1, ")")
-	return end
 }
 
 // percentile writes PERCENTILE_CONT(f) WITHIN GROUP (ORDER BY x) OVER (..): the

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
 )
 
@@ -36,7 +37,6 @@ func TestRedshiftIsRewritten(t *testing.T) {
 		"SELECT 'abc'::char(2), a.b::float8::text, -f(x)::varchar(max), (a)::nvarchar(2)":                             "select @char(CAST('abc' AS VARCHAR), 2), @text(a.b::float8), -@text(f(x)), @cut(@text((a)), 2)",
 		"SELECT CAST(a || b::text AS character varying(5)), $1::varchar(2), CAST('x' AS CHAR)":                        "select @cut(CAST(a || @text(b) AS VARCHAR), 5), @cut(CAST($1 AS VARCHAR), 2), @char(CAST('x' AS VARCHAR), 1)",
 		`SELECT '\x6162'::bytea, '\x6162'::varbyte, a::varbyte, CASE WHEN a THEN b END::text`:                         `select unhex('6162'), encode('\x6162'), @bytes(a), @text(case when a then b end)`,
-		"SELECT AVG(DISTINCT a) OVER (PARTITION BY b), avg(c) FROM t":                                                 "select @mean(avg(distinct a) over (partition by b), max(a) over (partition by b)), @mean(avg(c), max(c)) from t",
 		"SELECT lag(a, 1) IGNORE NULLS OVER (ORDER BY b), APPROXIMATE PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY a)": "select lag(a, 1 IGNORE NULLS) over (order by b NULLS LAST), percentile_disc(0.5) within group (order by a NULLS LAST)",
 		"SELECT PERCENTILE_CONT(0.2) WITHIN GROUP (ORDER BY a DESC) OVER (PARTITION BY b)":                            "select quantile_cont(a, (1 - 0.2)) over (partition by b)",
 		"SELECT substring('abc' FROM 2 FOR 1), substring(a, -1, 3), substr(a, 2)":                                     "select @substring('abc', 2, 1), @substring(a, -1, 3), @substring(a, 2)",
@@ -52,6 +52,54 @@ func TestRedshiftIsRewritten(t *testing.T) {
 		}
 		if got := strings.Join(strings.Fields(fold(r.SQL)), " "); got != strings.Join(strings.Fields(want), " ") {
 			t.Errorf("%s: got\n%s\nwant\n%s", text, got, want)
+		}
+	}
+}
+
+// Known quotients are divided by a function; others and averages of which
+// nothing is known are the engine's.
+func TestRedshiftQuotients(t *testing.T) {
+	text := "SELECT Sum(a) / count(*) * 2, AVG(DISTINCT b) OVER (ORDER BY c / d), a::numeric(5,2) / 3 / t.b, avg FROM t"
+	for _, c := range []struct {
+		q    Quotients
+		want string
+	}{
+		{Quotients{Ask: "ask"}, "select ask(0, typeof(sum(a) ), typeof( count(*))) * 2, AVG(distinct ask(1, typeof( b), typeof(true))) over (order by ask(2, typeof(c ), typeof( d)) NULLS LAST), ask(4, typeof(ask(3, typeof(a::numeric(5,2) ), typeof( 3)) ), typeof( t.b)), avg from t"},
+		{Quotients{Known: map[int]Quotient{0: {Scale: 4}, 1: {Whole: true}}}, "select (CAST(redshift_quotient(sum(a) , @divisor( count(*)), 4) AS DECIMAL(38, 0)) * CAST('1e-4' AS DECIMAL(38, 4))) * 2, CAST(sum(distinct b) over (order by c // @divisor(d) NULLS LAST) // count(distinct b) over (order by c // @divisor(d) NULLS LAST) AS BIGINT), a::numeric(5,2) // 3 // @divisor(t.b), avg from t"},
+		{Quotients{Known: map[int]Quotient{1: {Scale: 2}}}, "select sum(a) // @divisor(count(*)) * 2, (CAST(starrocks_quotient(sum(distinct b) over (order by c // @divisor(d) NULLS LAST), count(distinct b) over (order by c // @divisor(d) NULLS LAST), 2) AS DECIMAL(38, 0)) * CAST('1e-2' AS DECIMAL(38, 2))), a::numeric(5,2) // 3 // @divisor(t.b), avg from t"},
+	} {
+		r, err := Redshift(text, RedshiftOptions{Tables: []Table{}, Quotients: &c.q})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(strings.Fields(fold(r.SQL)), " "); got != c.want || !r.Divides {
+			t.Errorf("got\n%s\nwant\n%s", got, c.want)
+		}
+	}
+}
+
+// TestRedshiftQuotient holds the example of AWS's page, 8,2 by 8,2, and others.
+func TestRedshiftQuotient(t *testing.T) {
+	decimal := func(w, s uint8) lake.Type { return lake.Type{Kind: lake.Decimal, Width: w, Scale: s} }
+	integer, average := lake.Type{Kind: lake.Integer}, lake.Type{Kind: lake.Boolean}
+	for _, c := range []struct {
+		a, b lake.Type
+		want Quotient
+		ok   bool
+	}{
+		{decimal(8, 2), decimal(8, 2), Quotient{Scale: 9}, true},
+		{decimal(8, 2), integer, Quotient{Scale: 13}, true},
+		{decimal(38, 2), lake.Type{Kind: lake.BigInt}, Quotient{Scale: 4}, true},
+		{integer, decimal(3, 1), Quotient{Scale: 4}, true},
+		{integer, integer, Quotient{}, false},
+		{decimal(8, 2), lake.Type{Kind: lake.Double}, Quotient{}, false},
+		{decimal(5, 2), average, Quotient{Scale: 2}, true},
+		{integer, average, Quotient{Whole: true}, true},
+		{lake.Type{Kind: lake.Double}, average, Quotient{}, false},
+		{lake.Type{}, average, Quotient{}, false},
+	} {
+		if q, ok := RedshiftQuotient(c.a, c.b); ok != c.ok || ok && q != c.want {
+			t.Errorf("%v / %v: %v, %v; want %v", c.a, c.b, q, ok, c.want)
 		}
 	}
 }

@@ -31,6 +31,8 @@ type Options struct {
 	// Tables are all that the query names; nil: not known yet. By the types of
 	// their columns values of different types are converted where they meet.
 	Tables []Table
+	// Quotients tell of the divisions; nil: nothing.
+	Quotients *Quotients
 	// Headings names every unnamed expression of the outermost select list by
 	// its own source text, which is the heading that MySQL clients expect.
 	Headings bool
@@ -50,8 +52,9 @@ type Result struct {
 	SQL    string
 	Params int   // the ? of the source, numbered $1.. in SQL
 	Hints  []Var // of /*+ SET_VAR(name = value, ..) */
-	// Typed tells that the query could become another one with Options.Tables.
-	Typed bool
+	// Typed tells that the query could become another one with Options.Tables,
+	// Divides that it could with Options.Quotients, as far as Tables tell.
+	Typed, Divides bool
 	// Partitions are the tables of which the query reads single partitions, if
 	// Options.Partitions allows them.
 	Partitions []Chosen
@@ -94,11 +97,12 @@ func Query(text string, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	w := &writer{text: text, toks: toks, o: o}
+	w := &writer{text: text, toks: toks, o: o, chained: -1}
 	if err := w.matchBrackets(); err != nil {
 		return Result{}, err
 	}
 	w.numberParams()
+	w.quotients = hasQuotients(toks)
 	for _, t := range toks {
 		w.hasCaret = w.hasCaret || t.Is("^")
 		w.hasArrow = w.hasArrow || t.Is("->") || t.Is("->>")
@@ -116,6 +120,7 @@ func Query(text string, o Options) (Result, error) {
 	if w.err != nil {
 		return Result{}, w.err
 	}
+	w.foretell()
 	w.res.SQL = w.out.String()
 	if err := checkNesting(w.res.SQL); err != nil {
 		return Result{}, err
@@ -126,25 +131,27 @@ func Query(text string, o Options) (Result, error) {
 // writer walks the tokens and writes the new text. Rules look at toks[i] and
 // write it, or a whole construct that begins there.
 type writer struct {
-	text     string
-	toks     []syntax.Token
-	match    []int // for a bracket the index of its partner, else -1
-	o        Options
-	out      strings.Builder
-	res      Result
-	last     byte // written last
-	fresh    bool // and by put
-	err      error
-	hasCaret bool              // the text has a ^
-	hasArrow bool              // the text has a -> or ->>
-	hasXor   bool              // the text has an XOR
-	headings map[int]string    // index of the token after a select item -> its heading
-	subst    map[string]string // lambda parameters -> what stands for them
-	known    map[string]class  // of columns; filled by columns
-	params   map[int]int       // index of a ? -> its number in the source
-	redshift *RedshiftOptions  // not nil: the text is Redshift's
-	inserts  map[int]string    // index of a token -> what a rule puts before it
-	casting  map[int]bool      // index of an operand whose casts are being written
+	text      string
+	toks      []syntax.Token
+	match     []int // for a bracket the index of its partner, else -1
+	o         Options
+	out       strings.Builder
+	res       Result
+	last      byte // written last
+	fresh     bool // and by put
+	err       error
+	hasCaret  bool              // the text has a ^
+	hasArrow  bool              // the text has a -> or ->>
+	hasXor    bool              // the text has an XOR
+	headings  map[int]string    // index of the token after a select item -> its heading
+	subst     map[string]string // lambda parameters -> what stands for them
+	known     map[string]class  // of columns; filled by columns
+	params    map[int]int       // index of a ? -> its number in the source
+	redshift  *RedshiftOptions  // not nil: the text is Redshift's
+	inserts   map[int]string    // index of a token -> what a rule puts before it
+	quotients bool              // the text has a / or an avg
+	chained   int               // index of the first operand of the chain that divided writes, else -1
+	casting   map[int]bool      // index of an operand whose casts are being written
 }
 
 func (w *writer) matchBrackets() error {
@@ -383,7 +390,7 @@ func (w *writer) introduces(i int) bool {
 // operand writes the operand at i, with the operators after it, where DuckDB
 // binds or converts otherwise; it gives i if it does not.
 func (w *writer) operand(i, end int) int {
-	for _, rule := range []func(i, end int) int{w.xorTerms, w.compare, w.caret, w.arrow, w.arithmetic} {
+	for _, rule := range []func(i, end int) int{w.xorTerms, w.compare, w.divided, w.caret, w.arrow, w.arithmetic} {
 		if n := rule(i, end); n > i {
 			return n
 		}

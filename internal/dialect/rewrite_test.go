@@ -32,6 +32,15 @@ func session(d *datadriven.TestData) Options {
 			return v, ok
 		},
 	}
+	if d.HasArg("ask") || d.HasArg("scale") {
+		o.Quotients = &Quotients{Known: map[int]Quotient{}}
+		if d.HasArg("ask") {
+			o.Quotients.Ask = "ask"
+		}
+		if d.HasArg("scale") {
+			o.Quotients.Known[0] = Quotient{Scale: 8}
+		}
+	}
 	if d.HasArg("typed") {
 		t := Table{Name: "t", Columns: []lake.Column{{Name: "both", Type: lake.Type{Kind: lake.Varchar}}}}
 		for name, kind := range map[string]lake.Kind{"i": lake.Integer, "b": lake.BigInt, "f": lake.Double, "s": lake.Varchar, "d": lake.Date, "ts": lake.Timestamp,
@@ -175,8 +184,8 @@ func TestDeepNestingIsAnErrorOrFast(t *testing.T) {
 	}
 	for _, text := range []string{strings.Repeat("!", 1e5) + "a", strings.Repeat("- ", 1e5) + "a ^ b", strings.Repeat("a ^ ", 1e4) + "a",
 		strings.Repeat("concat(a, ", 990) + "b" + strings.Repeat(")", 990), strings.Repeat("a LIKE ", 1e4) + "a", strings.Repeat("CASE WHEN a THEN 'x' ELSE ", 2e3) + "1" + strings.Repeat(" END", 2e3),
-		strings.Repeat("a XOR ", 1e4) + "b"} {
-		if _, err := Query(text, Options{Headings: true}); err != nil && !strings.Contains(err.Error(), "nested too deep in each other") {
+		strings.Repeat("a XOR ", 1e4) + "b", strings.Repeat("a / ", 1e4) + "b", strings.Repeat("avg(a / ", 900) + "1" + strings.Repeat(")", 900)} {
+		if _, err := Query(text, Options{Headings: true, Quotients: &Quotients{Ask: "ask"}}); err != nil && !strings.Contains(err.Error(), "nested too deep in each other") {
 			t.Errorf("%.20s..: %v", text, err)
 		}
 	}
@@ -185,16 +194,18 @@ func TestDeepNestingIsAnErrorOrFast(t *testing.T) {
 func FuzzQuery(f *testing.F) {
 	for _, text := range []string{"SELECT a ^ b ^ (c ^ d), !x", "x REGEXP 'a' AND y LIKE '%\\%'", "CAST(a AS ARRAY<INT>)", "array_map((x, y) -> x + y, a, b)",
 		"SELECT a \"b\", count(distinct a, b) FROM t LIMIT ?, ?", "INTERVAL -1 DAY", "group_concat(distinct a, b order by c separator '-')",
-		"map{'a': 1}, array<int>[1], time_slice(a, interval 1 day, ceil)", "$?, a||b", "/*+ SET_VAR(a = -1) */ @@x", "SELECT max(t.b) > 3, a BETWEEN b AND 5, CASE b WHEN 1 THEN a ELSE 'x' END c FROM t AS u(a)", "convert(a using b), convert(a, int)"} {
+		"map{'a': 1}, array<int>[1], time_slice(a, interval 1 day, ceil)", "$?, a||b", "/*+ SET_VAR(a = -1) */ @@x", "SELECT max(t.b) > 3, a BETWEEN b AND 5, CASE b WHEN 1 THEN a ELSE 'x' END c FROM t AS u(a)", "convert(a using b), convert(a, int)",
+		"a / b / (SELECT avg(x) OVER () / 2) % 3 DIV -1 / -a ^ b"} {
 		f.Add(text, true)
 		f.Add(text, false)
 	}
 	f.Fuzz(func(t *testing.T, text string, headings bool) {
 		tables := []Table{{"t", []lake.Column{{Name: "a", Type: lake.Type{Kind: lake.Integer}}, {Name: "b", Type: lake.Type{Kind: lake.Varchar}}}}}
+		quotients := &Quotients{Ask: "ask", Known: map[int]Quotient{0: {Scale: 8}}}
 		if !headings {
-			tables = nil
+			tables, quotients = nil, nil
 		}
-		r, err := Query(text, Options{Headings: headings, Tables: tables, Variable: func(string, bool) (string, bool) { return "1", true }})
+		r, err := Query(text, Options{Headings: headings, Tables: tables, Quotients: quotients, Variable: func(string, bool) (string, bool) { return "1", true }})
 		if err != nil {
 			if k := sqlerr.From(err).Kind; k == sqlerr.Internal {
 				t.Fatalf("%q: %v", text, err)

@@ -44,11 +44,13 @@ var functions = []lake.Function{
 	{Name: "json_pretty", Params: []lake.Type{text}, Result: lake.Varchar, Call: callJSONPretty},
 	{Name: "json_set", Params: []lake.Type{text, text}, Variadic: true, Result: lake.Varchar, Call: callJSONSet},
 	{Name: "json_remove", Params: []lake.Type{text, text}, Variadic: true, Result: lake.Varchar, Call: callJSONRemove},
+	{Name: "quotient", Params: []lake.Type{{}, {}, bigint}, Result: lake.HugeInt, Call: callQuotient},
 	{Name: "window_funnel", Params: []lake.Type{bigint, bigint, bigints, bigints}, Result: lake.Integer, Call: callFunnel},
 }
 
-// templates are Redshift's, called by its macros.
+// templates are Redshift's, called by its macros and rewrites.
 var templates = []lake.Function{
+	{Name: "redshift_quotient", Params: []lake.Type{{}, {}, bigint}, Result: lake.HugeInt, Call: callRedshiftQuotient},
 	{Name: "redshift_to_char_time", Params: []lake.Type{timestamp, text}, Result: lake.Varchar, Call: callToCharTime},
 	{Name: "redshift_to_char_number", Params: []lake.Type{text, text}, Result: lake.Varchar, Call: callToCharNumber},
 	{Name: "redshift_parse_time", Params: []lake.Type{text, text}, Result: lake.Timestamp, Call: callParseTemplate},
@@ -60,7 +62,7 @@ var templates = []lake.Function{
 var goNames = map[string]lake.Function{}
 
 // called are functions that macros and rewrites call.
-var called = set("window_funnel aes_decrypt json_form json_text json_pretty json_set json_remove")
+var called = set("quotient window_funnel aes_decrypt json_form json_text json_pretty json_set json_remove")
 
 func init() {
 	for i := range functions {

@@ -64,9 +64,8 @@ type DB struct {
 var openFiles sync.Map
 
 // Open opens the database and locks its configuration: from then on sessions
-// can set their time zone, their search path and how integers divide, and
-// nothing else. It fails with
-// Conflict if another process has the file open.
+// can set their time zone and their search path, and nothing else. It fails
+// with Conflict if another process has the file open.
 func Open(o Options) (*DB, error) {
 	db := &DB{translate: o.Translate}
 	if db.translate == nil {

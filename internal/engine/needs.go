@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -32,19 +31,12 @@ type Stub struct {
 func (p *Planner) Needs(ctx context.Context, query string, stubs []Stub, args ...any) ([]lake.Need, error) {
 	var plan []byte
 	err := p.with(func(d *desk) error {
-		if err := d.conn.run("BEGIN TRANSACTION"); err != nil {
-			return err
-		}
-		defer d.conn.run("ROLLBACK") // takes the stubs away
-		for _, s := range stubs {
-			if err := d.conn.run(s.create()); err != nil {
-				return fmt.Errorf("make stub %s: %w", s.Name, err)
-			}
-		}
-		const explain = "EXPLAIN (FORMAT JSON) "
-		rows, err := d.conn.Query(ctx, explain+query, args...)
-		plan, err = text(ctx, rows, err)
-		return unshift(err, query, len(explain))
+		return d.over(stubs, func() error {
+			const explain = "EXPLAIN (FORMAT JSON) "
+			rows, err := d.conn.Query(ctx, explain+query, args...)
+			plan, err = text(ctx, rows, err)
+			return unshift(err, query, len(explain))
+		})
 	})
 	if err != nil {
 		return nil, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	duckdb "github.com/duckdb/duckdb-go-bindings"
+
 	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
 )
@@ -13,8 +15,9 @@ import (
 // memory, whose catalog holds nothing of the user's. Its methods may be called
 // from any goroutine.
 type Planner struct {
-	db   *DB
-	idle chan *desk
+	db     *DB
+	idle   chan *desk
+	asking asking
 }
 
 // desk is one connection of a planner.
@@ -34,11 +37,12 @@ func NewPlanner(setup ...string) (*Planner, error) {
 	// table must be scanned once, with all its columns.
 	first := []string{"SET GLOBAL disabled_optimizers = 'statistics_propagation,empty_result_pullup,late_materialization'"}
 	o := Options{Threads: 1, Memory: "256MB", Setup: setup}
-	if err := db.start(append(first, o.settings()...)); err != nil {
+	p := &Planner{db: db, idle: make(chan *desk, idleDesks), asking: asking{open: map[duckdb.IdxT]told{}}}
+	if err := db.start(append(first, o.settings()...), p.asking.addOperands); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open planner: %w", err)
 	}
-	return &Planner{db: db, idle: make(chan *desk, idleDesks)}, nil
+	return p, nil
 }
 
 // Close frees the instance. No call may be under way.
@@ -89,6 +93,20 @@ func (d *desk) close() {
 	d.conn.Close()
 }
 
+// over runs f while there are stubs.
+func (d *desk) over(stubs []Stub, f func() error) error {
+	if err := d.conn.run("BEGIN TRANSACTION"); err != nil {
+		return err
+	}
+	defer d.conn.run("ROLLBACK") // takes the stubs away
+	for _, s := range stubs {
+		if err := d.conn.run(s.create()); err != nil {
+			return fmt.Errorf("make stub %s: %w", s.Name, err)
+		}
+	}
+	return f()
+}
+
 // text runs a statement whose answer is the last column of one row and returns
 // a copy of it.
 func text(ctx context.Context, rows *Rows, err error) ([]byte, error) {
@@ -112,22 +130,15 @@ func text(ctx context.Context, rows *Rows, err error) ([]byte, error) {
 // that query names must be a stub.
 func (p *Planner) Describe(ctx context.Context, query string, stubs []Stub) (params []lake.Type, columns []lake.Column, err error) {
 	err = p.with(func(d *desk) error {
-		if err := d.conn.run("BEGIN TRANSACTION"); err != nil {
-			return err
-		}
-		defer d.conn.run("ROLLBACK") // takes the stubs away
-		for _, s := range stubs {
-			if err := d.conn.run(s.create()); err != nil {
-				return fmt.Errorf("make stub %s: %w", s.Name, err)
+		return d.over(stubs, func() error {
+			st, err := d.conn.Prepare(ctx, query)
+			if err != nil {
+				return err
 			}
-		}
-		st, err := d.conn.Prepare(ctx, query)
-		if err != nil {
-			return err
-		}
-		defer st.Close()
-		params, columns = st.Params(), st.Columns()
-		return nil
+			defer st.Close()
+			params, columns = st.Params(), st.Columns()
+			return nil
+		})
 	})
 	return params, columns, err
 }

@@ -24,7 +24,7 @@ func (c *Conn) addScalar(f *lake.Function) error {
 	defer duckdb.DestroyScalarFunction(&s)
 	duckdb.ScalarFunctionSetName(s, f.Name)
 	for n, param := range f.Params {
-		t, err := makeType(param)
+		t, err := paramType(param)
 		if err != nil {
 			return fmt.Errorf("define function %s: %w", f.Name, err)
 		}
@@ -49,6 +49,14 @@ func (c *Conn) addScalar(f *lake.Function) error {
 	return nil
 }
 
+// paramType is a parameter's type; one of no kind takes all.
+func paramType(t lake.Type) (duckdb.LogicalType, error) {
+	if t.Kind == lake.Invalid {
+		return duckdb.CreateLogicalType(duckdb.TypeAny), nil
+	}
+	return makeType(t)
+}
+
 //export lakeportScalarCall
 func lakeportScalarCall(p, input, output unsafe.Pointer) {
 	info := duckdb.FunctionInfo{Ptr: p}
@@ -68,7 +76,11 @@ func callScalar(f *lake.Function, input duckdb.DataChunk, output duckdb.Vector) 
 	rows := int(duckdb.DataChunkGetSize(input))
 	frame := lake.Frame{Args: make([]lake.Vector, duckdb.DataChunkGetColumnCount(input))}
 	for n := range frame.Args {
-		readVector(&frame.Args[n], f.Params[min(n, len(f.Params)-1)], duckdb.DataChunkGetVector(input, duckdb.IdxT(n)), rows)
+		vec, t := duckdb.DataChunkGetVector(input, duckdb.IdxT(n)), f.Params[min(n, len(f.Params)-1)]
+		if t.Kind == lake.Invalid {
+			t = takeType(duckdb.VectorGetColumnType(vec))
+		}
+		readVector(&frame.Args[n], t, vec, rows)
 	}
 	duckdb.VectorEnsureValidityWritable(output)
 	valid := unsafe.Slice((*uint64)(duckdb.VectorGetValidity(output)), (rows+63)/64)

@@ -3,8 +3,8 @@ package lake
 // Function is a scalar function that an engine calls row by row.
 type Function struct {
 	Name     string
-	Params   []Type
-	Variadic bool // the last of Params may be given more than once
+	Params   []Type // one of no kind takes any type: the argument's Vector tells which
+	Variadic bool   // the last of Params may be given more than once
 	// Result is Boolean, Integer, BigInt, HugeInt, Double, Varchar, Blob, Date
 	// or Timestamp.
 	Result Kind

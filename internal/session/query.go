@@ -1,7 +1,6 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -292,9 +291,10 @@ func (p *plan) reads(ctx context.Context, c *session, from *catalog.Storage) *bl
 func (c *session) plan(ctx context.Context, q syntax.Fragment, text string) (*plan, error) {
 	o := c.dialect()
 	o.Partitions = true
-	result, err := c.translateWith(q, text, o)
+	t := c.translator(q.Text, o)
+	result, err := t.run(nil, nil)
 	if err != nil {
-		return nil, err
+		return nil, shift(err, text, int(q.Pos))
 	}
 	p := &plan{sql: result.SQL, source: result, text: text, offset: int(q.Pos)}
 	tree, err := c.conn.Inspect(ctx, result.SQL)
@@ -304,7 +304,7 @@ func (c *session) plan(ctx context.Context, q syntax.Fragment, text string) (*pl
 	if err != nil {
 		return nil, c.unplanned(ctx, p, q, err)
 	}
-	if p.source, tree, err = c.convert(ctx, p, q.Text, o, result, tree); err != nil {
+	if p.source, tree, err = c.convert(ctx, p, t, result, tree); err != nil {
 		return nil, p.explain(ctx, err)
 	}
 	p.sql = p.source.SQL
@@ -328,54 +328,6 @@ func (c *session) unplanned(ctx context.Context, p *plan, q syntax.Fragment, err
 		}
 	}
 	return p.locate(err)
-}
-
-// convert translates a query again with the types of its tables' columns, where
-// they may change what values of different types become when they meet.
-func (c *session) convert(ctx context.Context, p *plan, text string, o dialect.Options, r dialect.Result, tree *engine.Tree) (dialect.Result, *engine.Tree, error) {
-	if !r.Typed {
-		return r, tree, nil
-	}
-	o.Tables = []dialect.Table{}
-	for _, ref := range tree.Names {
-		columns, err := c.columnsOf(ctx, p, ref)
-		if err != nil {
-			return r, tree, err
-		}
-		o.Tables = append(o.Tables, dialect.Table{Name: cmp.Or(ref.Alias, ref.Table), Columns: columns})
-	}
-	typed, err := dialect.Query(text, o)
-	if err != nil || typed.SQL == r.SQL {
-		return r, tree, nil
-	}
-	again, err := c.conn.Inspect(ctx, typed.SQL)
-	if err == nil {
-		err = again.Check()
-	}
-	return typed, again, err
-}
-
-// columnsOf gives the columns of the table or view that a name means.
-func (c *session) columnsOf(ctx context.Context, p *plan, ref engine.NameRef) ([]lake.Column, error) {
-	n, def, err := c.viewOf(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	if def == nil {
-		u, err := c.findOnce(ctx, p, ref)
-		if err != nil {
-			return nil, err
-		}
-		if u.table != nil {
-			return u.table.Schema().Columns, nil
-		}
-		n = u.name
-	}
-	t, err := c.describeTable(ctx, n)
-	if err != nil {
-		return nil, err
-	}
-	return t.lakeColumns(), nil
 }
 
 // use is one name in the query and the table it means.
@@ -649,12 +601,7 @@ func unread(s lake.Schema) string {
 // translate turns StarRocks' spelling into DuckDB's, and variables and
 // functions about the session into their values.
 func (c *session) translate(q syntax.Fragment, text string) (dialect.Result, error) {
-	return c.translateWith(q, text, c.dialect())
-}
-
-// translateWith is translate with other options of StarRocks' dialect.
-func (c *session) translateWith(q syntax.Fragment, text string, o dialect.Options) (dialect.Result, error) {
-	out, err := c.rewriteWith(q.Text, true, o)
+	out, err := c.rewrite(q.Text, true)
 	if err != nil {
 		return out, shift(err, text, int(q.Pos))
 	}
@@ -664,15 +611,12 @@ func (c *session) translateWith(q syntax.Fragment, text string, o dialect.Option
 // rewrite is the translation of a query or an expression; headings names what
 // a query leaves unnamed.
 func (c *session) rewrite(text string, headings bool) (dialect.Result, error) {
-	return c.rewriteWith(text, headings, c.dialect())
-}
-
-func (c *session) rewriteWith(text string, headings bool, o dialect.Options) (dialect.Result, error) {
 	if c.pg != nil {
 		o := c.redshiftOptions()
 		o.Headings = headings
 		return dialect.Redshift(text, o)
 	}
+	o := c.dialect()
 	o.Headings = headings
 	return dialect.Query(text, o)
 }

@@ -347,7 +347,8 @@ func (t *typed) planned(ctx context.Context) ([]lake.Type, []lake.Column, error)
 	q := syntax.Fragment{Text: text}
 	o := c.dialect()
 	o.Partitions = true // which have the columns of the whole table
-	result, err := c.translateWith(q, text, o)
+	translated := c.translator(text, o)
+	result, err := translated.run(nil, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -359,6 +360,10 @@ func (t *typed) planned(ctx context.Context) ([]lake.Type, []lake.Column, error)
 	if err != nil {
 		return nil, nil, c.unplanned(ctx, p, q, err)
 	}
+	if p.source, tree, err = c.convert(ctx, p, translated, result, tree); err != nil {
+		return nil, nil, p.explain(ctx, err)
+	}
+	p.sql = p.source.SQL
 	if tree, err = c.expand(ctx, p, tree); err != nil {
 		return nil, nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"lakeport/internal/catalog"
-	"lakeport/internal/dialect"
 	"lakeport/internal/engine"
 	"lakeport/internal/lake"
 	"lakeport/internal/sqlerr"
@@ -264,13 +263,11 @@ func (c *session) inside(ctx context.Context, n tableName, d *definition) (strin
 	around := &session{srv: c.srv, conn: c.conn, catalog: d.View.Catalog, database: d.View.Database}
 	o := c.dialect()
 	o.PipesAsConcat, o.ThrowOnCast = modes(d.View.Mode)
-	var result dialect.Result
-	var err error
+	t := starrocks(d.View.Text, o)
 	if d.View.Redshift {
-		result, err = dialect.Redshift(d.View.Text, c.reader().redshiftOptions())
-	} else {
-		result, err = dialect.Query(d.View.Text, o)
+		t = redshift(d.View.Text, c.reader().redshiftOptions())
 	}
+	result, err := t.run(nil, nil)
 	if err != nil {
 		return "", broken(err)
 	}
@@ -281,7 +278,7 @@ func (c *session) inside(ctx context.Context, n tableName, d *definition) (strin
 	if err != nil {
 		return "", broken(err)
 	}
-	if result, tree, err = around.convert(ctx, &plan{}, d.View.Text, o, result, tree); err != nil {
+	if result, tree, err = around.convert(ctx, &plan{}, t, result, tree); err != nil {
 		return "", broken(err)
 	}
 	var edits []engine.Edit
