@@ -136,6 +136,16 @@ func TestRedshiftPointsIntoTheSource(t *testing.T) {
 	}
 }
 
+// Rules that repeat an argument stay within bounds however deep they nest.
+func TestRedshiftBoundsWhatItRepeats(t *testing.T) {
+	for _, nest := range [][2]string{{"avg(", ")"}, {"decode(", ", 1, 2, 3, 4)"}} {
+		text := "SELECT " + strings.Repeat(nest[0], 60) + "x" + strings.Repeat(nest[1], 60)
+		if _, err := Redshift(text, RedshiftOptions{}); !sqlerr.Is(err, sqlerr.Unsupported) {
+			t.Errorf("%s: got %v, want it refused", nest[0], err)
+		}
+	}
+}
+
 func FuzzRedshift(f *testing.F) {
 	for _, text := range []string{"SELECT TOP 1 a / b FROM t ORDER BY 1", "SELECT DATEADD(day, 1, x), LISTAGG(a) WITHIN GROUP (ORDER BY b)", "a ~ b::regclass", "SELECT 'x'::regclass", "OPERATOR(pg_catalog.~) 'a'",
 		"CAST(a AS oid)", "DECODE(a,1,2)", "pg_table_is_visible(a)", "COLLATE", "ORDER BY", "a.b(1)::int::char(3)::varbyte", "CASE a END::varchar(max)", "avg(a) OVER w", "SUBSTRING(a FROM 1 FOR 2)", "percentile_cont(1) WITHIN GROUP (ORDER BY a) OVER ()"} {

@@ -306,9 +306,21 @@ func (w *writer) keepLast(text string) {
 // copy writes toks[i] as it is, without the gap before it.
 func (w *writer) copy(i int) { w.copied(w.toks[i].Pos, w.toks[i].Text) }
 
+// maxWritten, and 16 times the text, bound what a query becomes: rules that write
+// an argument more than once double it with each level of nesting.
+const maxWritten = 4 << 20
+
+// room tells whether what stands at i is still to be written.
+func (w *writer) room(i int) bool {
+	if most := maxWritten + 16*len(w.text); w.out.Len() > most {
+		w.fail(sqlerr.Unsupported, i, "the query becomes longer than %d bytes in the engine's SQL", most)
+	}
+	return w.err == nil
+}
+
 // span writes the tokens from i up to end.
 func (w *writer) span(i, end int) {
-	for i < end && w.err == nil {
+	for i < end && w.room(i) {
 		w.heading(i)
 		if l, ok := w.inserts[i]; ok {
 			w.put(i, l)
@@ -327,7 +339,7 @@ func (w *writer) heading(i int) {
 
 // inner writes the tokens from i up to end without the gap before the first.
 func (w *writer) inner(i, end int) {
-	if i < end && w.err == nil {
+	if i < end && w.room(i) {
 		w.span(w.item(i, end), end)
 	}
 }
