@@ -261,13 +261,12 @@ func (c *conformanceCase) permuted(t *testing.T) *conformanceCase {
 		if !ok {
 			continue
 		}
-		account := strings.Split(target, ":")[4]
-		via := "arn:aws:iam::" + account + ":role/via-" + target[strings.LastIndexByte(target, '/')+1:]
-		hops[target] = via
-		from := arnOf(p.sections["world"], who)
-		fmt.Fprintf(&world, "in %s\nrole %s trusts %s\nallow role/%s sts:AssumeRole %s\n", account, roleName(via), from, roleName(via), target)
-		if strings.Contains(p.sections["world"], "\ntrust role/"+roleName(target)+" ") { // a printed trust policy names the role before its own
-			p.sections["values"] = strings.ReplaceAll(p.sections["values"], from, via)
+		hops[target] = p.between(&world, arnOf(p.sections["world"], who), target)
+	}
+	for line := range strings.Lines(p.sections["calls"]) { // a trust policy may be all that lets a role in
+		f := strings.Fields(line)
+		if account, role, isRole := strings.Cut(f[0], ":role/"); isRole && f[1] == "sts:AssumeRole" && hops[f[2]] == "" && p.sections["pipe"] != "" {
+			hops[f[2]] = p.between(&world, "arn:aws:iam::"+account+":role/"+role, f[2])
 		}
 	}
 	for line := range strings.Lines(p.sections["world"]) {
@@ -285,16 +284,19 @@ func (c *conformanceCase) permuted(t *testing.T) *conformanceCase {
 	}
 	for line := range strings.Lines(p.sections["calls"]) {
 		f := strings.Fields(line)
-		if via := hops[f[2]]; f[1] == "sts:AssumeRole" && via != "" {
-			fmt.Fprintf(&calls, "%s sts:AssumeRole %s\n%s sts:AssumeRole %s\n", f[0], via, strings.Split(f[2], ":")[4]+":role/"+roleName(via), f[2])
-			continue
+		if via := hops[f[2]]; via != "" {
+			if f[1] == "sts:AssumeRole" {
+				fmt.Fprintf(&calls, "%s %s %s\n", f[0], f[1], via)
+			}
+			line = strings.Split(f[2], ":")[4] + ":role/" + roleName(via) + " " + f[1] + " " + f[2] + "\n"
 		}
 		calls.WriteString(line)
 	}
-	for _, name := range []string{"statement", "repaired"} {
+	for _, name := range []string{"statement", "repaired", "pipe"} {
 		text := known(p.sections["values"]).Replace(p.sections[name])
 		for target, via := range hops {
 			text = strings.ReplaceAll(text, target, via+","+target)
+			text = strings.ReplaceAll(text, "aws.rds.hop.1.", "aws.rds.hop.2.")
 		}
 		p.sections[name] = text
 	}
@@ -309,6 +311,18 @@ func (c *conformanceCase) permuted(t *testing.T) *conformanceCase {
 	// Roles that others trust must stand before them: IAM refuses to trust what is not there.
 	slices.SortStableFunc(p.world, func(a, b worldLine) int { return order(a, hops) - order(b, hops) })
 	return p
+}
+
+// between makes a role that from may assume and that target lets in, in the
+// world's first lines, and gives its ARN.
+func (c *conformanceCase) between(world *strings.Builder, from, target string) string {
+	account := strings.Split(target, ":")[4]
+	via := "arn:aws:iam::" + account + ":role/via-" + roleName(target)
+	fmt.Fprintf(world, "in %s\nrole %s trusts %s\nallow role/%s sts:AssumeRole %s\n", account, roleName(via), from, roleName(via), target)
+	if strings.Contains(c.sections["world"], "\ntrust role/"+roleName(target)+" ") { // a printed trust policy names the role before its own
+		c.sections["values"] = strings.ReplaceAll(c.sections["values"], from, via)
+	}
+	return via
 }
 
 // known replaces the placeholders whose values the world does not make.
