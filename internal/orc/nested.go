@@ -122,23 +122,5 @@ func (r *listReader) join(all *lake.Vector, total int) error {
 }
 
 func (r *listReader) skip(n int) error {
-	values, err := r.present.skip(n)
-	if err != nil {
-		return err
-	}
-	for values > 0 {
-		part, err := r.lengths.next(values)
-		if err != nil {
-			return err
-		}
-		total, err := sum(part)
-		if err == nil {
-			err = r.elem.skip(total)
-		}
-		if err != nil {
-			return err
-		}
-		values -= len(part)
-	}
-	return nil
+	return skipSized(&r.present, &r.lengths, n, r.elem.skip)
 }

@@ -76,18 +76,24 @@ func sum(sizes []int64) (int, error) {
 }
 
 func (r *textReader) skip(n int) error {
-	values, err := r.present.skip(n)
+	return skipSized(&r.present, &r.lengths, n, r.in.skip)
+}
+
+// skipSized passes over n rows whose values' lengths are told apart from what is
+// in them.
+func skipSized(present *present, lengths *ints, n int, inside func(n int) error) error {
+	values, err := present.skip(n)
 	if err != nil {
 		return err
 	}
 	for values > 0 {
-		part, err := r.lengths.next(values)
+		part, err := lengths.next(values)
 		if err != nil {
 			return err
 		}
 		total, err := sum(part)
 		if err == nil {
-			err = r.in.skip(total)
+			err = inside(total)
 		}
 		if err != nil {
 			return err
