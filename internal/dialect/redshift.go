@@ -398,10 +398,11 @@ func (w *writer) redshiftWord(i, end int) int {
 	return i + 1
 }
 
-// redshiftAverage writes avg(x), whose type hangs on that of x.
+// redshiftAverage writes avg(x), whose type hangs on that of x. A PIVOT takes
+// nothing but the aggregate itself.
 func (w *writer) redshiftAverage(i, end int) int {
 	x, stop := w.aggregated(i, end)
-	if stop > end || x.from >= x.to || !w.average(i, x, stop) {
+	if stop > end || x.from >= x.to || w.pivots() || !w.average(i, x, stop) {
 		return i
 	}
 	return stop

@@ -78,6 +78,16 @@ func TestRedshiftQuotients(t *testing.T) {
 	}
 }
 
+// A PIVOT takes nothing but an aggregate.
+func TestRedshiftLeavesPivotsAlone(t *testing.T) {
+	for _, q := range []*Quotients{{Ask: "ask"}, {Known: map[int]Quotient{0: {Whole: true}}}} {
+		r, err := Redshift("SELECT * FROM t PIVOT (avg(x) FOR y IN (1, 2))", RedshiftOptions{Tables: []Table{}, Quotients: q})
+		if want := "select * from t pivot (avg(x) for y in (1, 2))"; err != nil || r.SQL != want {
+			t.Errorf("got %s, %v; want %s", r.SQL, err, want)
+		}
+	}
+}
+
 // TestRedshiftQuotient holds the example of AWS's page, 8,2 by 8,2, and others.
 func TestRedshiftQuotient(t *testing.T) {
 	decimal := func(w, s uint8) lake.Type { return lake.Type{Kind: lake.Decimal, Width: w, Scale: s} }

@@ -253,7 +253,7 @@ func (r *jsonRows) decode(quoted []byte) []byte {
 // escapes are the characters that a backslash and a letter stand for (RFC 8259, 7).
 var escapes = map[byte]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// unit reads the four digits of \uXXXX.
+// unit reads the four hexadecimal digits of an escaped UTF-16 code unit.
 func unit(s []byte) rune {
 	n, _ := strconv.ParseUint(string(s[:4]), 16, 32)
 	return rune(n)
